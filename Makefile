@@ -1,0 +1,33 @@
+# Needs Python 3.11 or newer, make and git; everything else is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN_FLAGS ?=
+
+.PHONY: train test nightly bench clean
+
+train: .venv/installed ## train on the embedded sample, export, backtest
+	$(BIN)/python -m train.ppo --num-envs 4096 $(RUN_FLAGS)
+	$(BIN)/python -m eval_bridge.backtest runs/latest
+	@echo "Open runs/latest/backtest/test/report.html in a browser."
+
+test: .venv/installed ## lint, types, import contracts, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+nightly: .venv/installed ## the heavier proofs
+	$(BIN)/python -m pytest -m nightly
+
+bench: .venv/installed ## speed, as ratios to a peer in the same run
+	$(BIN)/python -m benchmarks.env_steps
+	$(BIN)/python -m benchmarks.train_sps
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

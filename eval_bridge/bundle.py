@@ -1,0 +1,96 @@
+"""The policy bundle: one .npz file of float32 arrays with a JSON manifest inside. No pickle, no code."""
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from eval_bridge.spec import ArraySpec, Manifest, parameter_shapes
+from jaxtrade.errors import InputError
+
+FloatArray = npt.NDArray[np.float32]
+MANIFEST, GOLDEN = "__manifest__", "golden/"
+GOLDEN_NAMES = ("rows", "assets", "account", "output", "value")
+GOLDEN_TOLERANCE = 1e-5
+
+
+class Bundle(NamedTuple):
+    """A policy as it lies in its file."""
+
+    manifest: Manifest
+    params: dict[str, FloatArray]
+    golden: dict[str, FloatArray]  # inputs, and what the trainer's own network answered
+
+
+def array_spec(array: npt.NDArray[Any]) -> ArraySpec:
+    """Return shape, dtype and SHA-256 of an array."""
+    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return ArraySpec(shape=array.shape, dtype=str(array.dtype), sha256=digest)
+
+
+def save_bundle(
+    path: Path, fields: dict[str, Any], params: dict[str, FloatArray], golden: dict[str, FloatArray]
+) -> None:
+    """Write a bundle: `fields` are the manifest's, less the arrays. The file appears whole or not at all."""
+    arrays = params | {GOLDEN + name: array for name, array in golden.items()}
+    arrays = {name: np.array(array, np.float32, order="C") for name, array in arrays.items()}
+    manifest = Manifest(**fields, arrays={name: array_spec(array) for name, array in arrays.items()})
+    text = np.frombuffer(manifest.model_dump_json().encode(), np.uint8)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz.tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, allow_pickle=False, **{MANIFEST: text}, **arrays)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read and verify a bundle.
+
+    Raises:
+        InputError: It is missing, damaged, of another schema, or its arrays are not those of its network.
+    """
+    if not path.is_file():
+        raise InputError(path, "no such policy bundle", "Train first, or run python -m train.export RUN")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        data = json.loads(arrays.pop(MANIFEST).tobytes())
+        manifest = Manifest(**data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"manifest field '{'.'.join(map(str, first['loc']))}': {first['msg']}"
+        raise InputError(path, what, "It was written by another version; export it again") from None
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(path, f"damaged or not a policy bundle ({error})", "Run python -m train.export RUN") from None
+    _verify(path, manifest, arrays)
+    golden = {name: arrays.pop(GOLDEN + name) for name in GOLDEN_NAMES}
+    return Bundle(manifest, arrays, golden)
+
+
+def _verify(path: Path, manifest: Manifest, arrays: dict[str, FloatArray]) -> None:
+    """Check names, shapes and hashes."""
+    shapes = parameter_shapes(manifest.network, manifest.env.action, len(manifest.feature_names))
+    expected = set(shapes) | {GOLDEN + name for name in GOLDEN_NAMES}
+    for names, verb in (
+        (expected - set(arrays), "is missing"),
+        (set(arrays) - expected, "is not part of this network"),
+    ):
+        if names:
+            raise InputError(path, f"array '{min(names)}' {verb}", "Export the policy again")
+    for name, array in arrays.items():
+        if name in shapes and array.shape != shapes[name]:
+            what = f"array '{name}' has shape {array.shape}, the network needs {shapes[name]}"
+            raise InputError(path, what, "Export the policy again")
+        if manifest.arrays.get(name) != array_spec(array):
+            raise InputError(path, f"array '{name}' does not match its SHA-256", "The file is damaged; export it again")

@@ -1,0 +1,90 @@
+"""The policy in NumPy: the forward pass of train/networks.py, from a bundle."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from eval_bridge.bundle import GOLDEN_TOLERANCE, Bundle
+from eval_bridge.layers import dense, lstm_last
+from jaxtrade.errors import InputError
+from jaxtrade.rules import AccountView
+
+FloatArray = npt.NDArray[np.float32]
+BARS_AT_ONCE = 512
+
+
+class Decision(NamedTuple):
+    """What a policy answers."""
+
+    output: FloatArray  # [..., 9] logits, or [..., N] means
+    value: FloatArray  # [...]
+
+
+class NumpyPolicy:
+    """A policy that needs NumPy alone."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.params = bundle.params
+        self.network = bundle.manifest.network
+        self.discrete = bundle.manifest.env.action == "discrete9"
+
+    def market(self, rows: FloatArray, bars: npt.NDArray[np.intp]) -> FloatArray:
+        """Encode bars, once each.
+
+        Args:
+            rows: [T, N, F] features.
+            bars: [n] bars to encode.
+
+        Returns:
+            [n, N, 2 * head] rows for `head`.
+        """
+        parts = np.array_split(bars, max(1, -(-len(bars) // BARS_AT_ONCE)))
+        return np.concatenate([self._encode(rows, part) for part in parts])
+
+    def _encode(self, rows: FloatArray, bars: npt.NDArray[np.intp]) -> FloatArray:
+        if self.network.kind == "mlp":
+            symbol = rows[bars]
+            for number in range(2):
+                symbol = np.tanh(dense(self.params, f"encoder/dense_{number}", symbol))
+        else:
+            branches = [
+                lstm_last(self.params, f"encoder/lstm_{length}", length, rows, bars) for length in self.network.branches
+            ]
+            symbol = np.concatenate(branches, axis=-1)
+        panel = symbol.mean(axis=-2, keepdims=True)
+        return dense(self.params, "from_symbol", symbol) + dense(self.params, "from_panel", panel)
+
+    def head(self, market: FloatArray, view: AccountView) -> Decision:
+        """Return the decision for encoded bars [..., N, 2 * head] and the accounts that stand there."""
+        assets = np.asarray(view.assets, np.float32)
+        account = np.asarray(view.account, np.float32)
+        from_account = dense(self.params, "from_account", account)[..., None, :]
+        first = np.tanh(market + dense(self.params, "from_assets", assets) + from_account)
+        actor, critic = np.split(first, 2, axis=-1)
+        actor = dense(self.params, "actor_out", np.tanh(dense(self.params, "actor_hidden", actor)))
+        pooled = np.tanh(dense(self.params, "critic_hidden", critic)).mean(axis=-2)
+        value = dense(self.params, "critic_out", pooled)[..., 0]
+        return Decision(actor[..., 0, :] if self.discrete else actor[..., 0], value)
+
+    def act(self, decision: Decision) -> npt.NDArray[Any]:
+        """Return the most likely action: an index [...], or one number per symbol [..., N]."""
+        return np.asarray(np.argmax(decision.output, axis=-1)) if self.discrete else decision.output
+
+
+def make_policy(bundle: Bundle) -> NumpyPolicy:
+    """Return the policy after it has given the answers that are stored in its bundle.
+
+    Raises:
+        InputError: It answers something else.
+    """
+    policy, golden = NumpyPolicy(bundle), bundle.golden
+    bars = np.arange(policy.network.reach - 1, len(golden["rows"]))
+    decision = policy.head(policy.market(golden["rows"], bars), AccountView(golden["assets"], golden["account"]))
+    error = max(
+        float(np.max(np.abs(decision.output - golden["output"]))),
+        float(np.max(np.abs(decision.value - golden["value"]))),
+    )
+    if not error <= GOLDEN_TOLERANCE:
+        raise InputError("policy bundle", f"its golden test differs by {error:.2g}", "Export the policy again")
+    return policy

@@ -1,0 +1,194 @@
+"""The trading environment: two observations, one transition.
+
+`TradingCore` observes indices and the account (`Obs`), for trainers that encode the market once. `TradingEnv` changes
+only the observation: a flat vector with the materialised window, for any gymnax client.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from gymnax.environments import environment, spaces
+
+from jaxtrade.assemble import rule_book, rule_params
+from jaxtrade.config import EnvConfig
+from jaxtrade.envs.stats import EpisodeStats, empty_stats, summarize, update_stats
+from jaxtrade.envs.synthetic import synthetic_table
+from jaxtrade.market.splits import Range
+from jaxtrade.market.table import MarketTable
+from jaxtrade.rules import Account, Known, Outcome, Record, RuleParams, advance, observe, open_account
+
+
+@struct.dataclass
+class EnvParams(environment.EnvParams):
+    """A market and the rules' numbers; all traced, so that new data or costs of the same shape compile nothing."""
+
+    features: jax.Array = None  # [T, N, F]
+    known: Known = None  # leaves [T, N]
+    outcome: Outcome = None  # leaves [T, N]
+    rules: RuleParams = None
+    first_bar: jax.Array = None  # [] first decision
+    last_bar: jax.Array = None  # [] where an episode is truncated at the latest
+
+
+@struct.dataclass
+class EnvState(environment.EnvState):
+    """One account on its way through the market."""
+
+    time: jax.Array  # [] steps since the reset
+    t: jax.Array  # [] the bar whose close has just been seen
+    account: Account
+    stats: EpisodeStats
+
+
+class Obs(NamedTuple):
+    """What `TradingCore` observes: where in the market, and the account; each field within [-1, 1]."""
+
+    t: jax.Array  # [] bar
+    assets: jax.Array  # [N, 4] weight, unrealised return, idle, tradable
+    account: jax.Array  # [3] cash share, drawdown, margin distance
+
+
+class TradingCore(environment.Environment[EnvState, EnvParams]):
+    """The trading environment with the index observation."""
+
+    def __init__(self, config: EnvConfig | None = None) -> None:
+        self.config = config or EnvConfig()
+        self.book = rule_book(self.config)
+
+    @property
+    def default_params(self) -> EnvParams:
+        """Return a tiny synthetic market."""
+        table = synthetic_table(self.config.window)
+        return make_env_params(table, table.ranges["train"], self.config)
+
+    def transition(
+        self, state: EnvState, action: jax.Array, known: Known, outcome: Outcome, params: EnvParams
+    ) -> tuple[EnvState, jax.Array, Record]:
+        """Advance one account by one bar whose row, leaves [N], the caller has already gathered."""
+        account, record = advance(jnp, self.book, params.rules, state.account, action, known, outcome)
+        reward = self.book.reward(jnp, record)
+        stats = update_stats(state.stats, record, reward)
+        return EnvState(time=state.time + 1, t=state.t + 1, account=account, stats=stats), reward, record
+
+    def step_env(
+        self, key: jax.Array, state: EnvState, action: jax.Array, params: EnvParams
+    ) -> tuple[Any, EnvState, jax.Array, jax.Array, dict[str, jax.Array]]:
+        """Step without reset; returns observation, state, reward, terminated, info."""
+        known, outcome = market_row(params, state.t)
+        state, reward, record = self.transition(state, action, known, outcome, params)
+        info = {
+            "discount": 1 - record.ruined.astype(reward.dtype),
+            "equity": record.equity,
+            "fees": record.fees,
+            "blocked": record.blocked,
+            "rejected": record.rejected,
+            "episode": summarize(state.stats),
+        }
+        return self.observe(key, state, action, params), state, reward, record.ruined, info
+
+    def reset_at(self, key: jax.Array, params: EnvParams, bar: jax.Array) -> tuple[Any, EnvState]:
+        """Open a fresh account at the close of a bar."""
+        state = fresh_state(params, bar)
+        return self.observe(key, state, None, params), state
+
+    def reset_env(self, key: jax.Array, params: EnvParams) -> tuple[Any, EnvState]:
+        """Draw a first bar uniformly over the decisions of the range, then `reset_at`."""
+        key_bar, key_observe = jax.random.split(key)
+        return self.reset_at(key_observe, params, jax.random.randint(key_bar, (), params.first_bar, params.last_bar))
+
+    def view(self, state: EnvState, known: Known, params: EnvParams) -> Obs:
+        """Observe the account at a bar whose known part, leaves [N], the caller has already gathered."""
+        seen = observe(jnp, state.account, known, params.rules)
+        return Obs(t=state.t, assets=seen.assets, account=seen.account)
+
+    def observe(self, key: jax.Array, state: EnvState, action: jax.Array | None, params: EnvParams) -> Any:
+        """Return `Obs`."""
+        del key, action
+        return self.view(state, market_row(params, state.t)[0], params)
+
+    def is_truncated(self, state: EnvState, params: EnvParams) -> jax.Array:
+        """True at the end of the data range or of the episode's steps: the future goes on, we stop looking."""
+        return (state.t >= params.last_bar) | (state.time >= params.max_steps_in_episode)
+
+    def is_terminated(self, state: EnvState, params: EnvParams) -> jax.Array:
+        """True after ruin."""
+        del params
+        return state.stats.ruins > 0
+
+    def action_space(self, params: EnvParams) -> spaces.Box | spaces.Discrete:
+        """Return Discrete(9), or Box(-1, 1, [N])."""
+        if self.config.action == "discrete9":
+            return spaces.Discrete(9)
+        return spaces.Box(-1.0, 1.0, (params.features.shape[1],), jnp.float32)
+
+    def observation_space(self, params: EnvParams) -> spaces.Dict:
+        """Return the space of `Obs` as a dictionary of its fields."""
+        bars, symbols, _ = params.features.shape
+        return spaces.Dict(
+            {
+                "t": spaces.Discrete(bars),
+                "assets": spaces.Box(-1.0, 1.0, (symbols, 4), jnp.float32),
+                "account": spaces.Box(-1.0, 1.0, (3,), jnp.float32),
+            }
+        )
+
+
+class TradingEnv(TradingCore):
+    """The trading environment with the window materialised: one flat vector for any gymnax client."""
+
+    def observe(self, key: jax.Array, state: EnvState, action: jax.Array | None, params: EnvParams) -> jax.Array:
+        """Return the last `window` rows of features, then the account, [window * N * F + N * 4 + 3]."""
+        obs = super().observe(key, state, action, params)
+        start = obs.t - (self.config.window - 1)
+        window = jax.lax.dynamic_slice_in_dim(params.features, start, self.config.window, axis=0)
+        dtype = obs.account.dtype
+        return jnp.concatenate([window.ravel().astype(dtype), obs.assets.ravel(), obs.account])
+
+    def observation_space(self, params: EnvParams) -> spaces.Box:
+        """Return the box of the flat vector; normalised features are clipped at `market.features.clip`."""
+        _, symbols, features = params.features.shape
+        size = self.config.window * symbols * features + symbols * 4 + 3
+        return spaces.Box(-jnp.inf, jnp.inf, (size,), jnp.float32)
+
+
+def market_row(params: EnvParams, t: jax.Array) -> tuple[Known, Outcome]:
+    """Gather row t; leaves [N]."""
+    return jax.tree.map(lambda leaf: leaf[t], (params.known, params.outcome))
+
+
+def fresh_state(params: EnvParams, bar: jax.Array) -> EnvState:
+    """Return a fresh account at a bar."""
+    account = open_account(jnp, params.outcome.gap[0])
+    return EnvState(time=jnp.zeros_like(bar), t=bar, account=account, stats=empty_stats(account.cash.dtype))
+
+
+def make_env(config: EnvConfig, windowed: bool = False) -> TradingCore:
+    """Return the environment; `windowed` for outside clients."""
+    return TradingEnv(config) if windowed else TradingCore(config)
+
+
+def make_env_params(table: MarketTable, span: Range, config: EnvConfig, dtype: Any = jnp.float32) -> EnvParams:
+    """Put one range of a market on the device; what lies after the range is NaN there.
+
+    Args:
+        table: The market.
+        span: The range whose decisions are allowed.
+        config: The rules' configuration.
+        dtype: Floating type of the account and the returns; features stay float32.
+    """
+    features, known, outcome = table.restricted(span)
+
+    def to_device(leaf: Any) -> jax.Array:
+        return jnp.asarray(leaf, dtype=None if leaf.dtype == bool else dtype)
+
+    return EnvParams(
+        max_steps_in_episode=jnp.int32(span.decisions),
+        features=jnp.asarray(features),
+        known=jax.tree.map(to_device, known),
+        outcome=jax.tree.map(to_device, outcome),
+        rules=jax.tree.map(to_device, rule_params(config)),
+        first_bar=jnp.int32(span.first),
+        last_bar=jnp.int32(span.last),
+    )

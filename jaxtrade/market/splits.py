@@ -1,0 +1,70 @@
+"""Training, validation and test by date. A decision belongs to a range only if bars t and t+1 both do."""
+
+import datetime
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from jaxtrade.config import SplitConfig
+from jaxtrade.errors import InputError
+
+TRAIN_SHARE, VALIDATION_SHARE = 0.70, 0.85
+SPLITS = ("train", "validation", "test", "all")
+
+
+class Range(NamedTuple):
+    """Bars first..last; decisions are taken at first..last-1, so that each is filled and marked inside the range."""
+
+    first: int
+    last: int
+
+    @property
+    def decisions(self) -> int:
+        """Number of decisions."""
+        return self.last - self.first
+
+
+def resolve_split(time: npt.NDArray[np.datetime64], split: SplitConfig) -> SplitConfig:
+    """Fill in the dates that were left to the default shares of the bars."""
+
+    def date_at(share: float) -> datetime.date:
+        bar = min(int(len(time) * share), len(time) - 1)
+        return time[bar].astype("datetime64[D]").item()  # type: ignore[no-any-return]
+
+    return SplitConfig(
+        train_until=split.train_until or date_at(TRAIN_SHARE),
+        validation_until=split.validation_until or date_at(VALIDATION_SHARE),
+    )
+
+
+def make_ranges(time: npt.NDArray[np.datetime64], split: SplitConfig, history: int) -> dict[str, Range]:
+    """Return the ranges train, validation, test and all.
+
+    Args:
+        time: [T] bar times.
+        split: Resolved dates, each the last day of its range.
+        history: Bars that must lie before the first decision; the look-back of later ranges may reach before them.
+
+    Raises:
+        InputError: A range would hold no decision.
+    """
+    days = time.astype("datetime64[D]")
+    train_end = int(np.searchsorted(days, np.datetime64(split.train_until, "D"), side="right")) - 1
+    validation_end = int(np.searchsorted(days, np.datetime64(split.validation_until, "D"), side="right")) - 1
+    last = len(time) - 1
+    ranges = {
+        "train": Range(history, train_end),
+        "validation": Range(max(train_end + 1, history), validation_end),
+        "test": Range(max(validation_end + 1, history), last),
+        "all": Range(history, last),
+    }
+    for name, span in ranges.items():
+        if span.decisions < 1:
+            raise InputError(
+                f"range '{name}'",
+                f"holds no decision: {len(time)} bars, {history} of them needed as history, training until "
+                f"{split.train_until}, validation until {split.validation_until}",
+                "Give more bars, move the split dates, or shorten env.window and the feature spans",
+            )
+    return ranges

@@ -1,0 +1,134 @@
+"""The market table: row t holds what is known at the close of t, and what happens until the close of t+1."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from jaxtrade.config import MarketConfig
+from jaxtrade.market import features as feature_room
+from jaxtrade.market.bars import Bars, load_bars
+from jaxtrade.market.scales import Scaler, apply_scaler, fit_scaler
+from jaxtrade.market.splits import Range, make_ranges, resolve_split
+from jaxtrade.market.validate import STALE_OPEN_SHARE, stale_open_share
+from jaxtrade.rules.types import Known, Outcome
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MarketTable:
+    """A market, indexed by bar. `T` bars, `N` symbols, `F` features."""
+
+    time: npt.NDArray[np.datetime64]  # [T]
+    symbols: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    features: npt.NDArray[np.float32]  # [T, N, F] normalised; NaN in the rows before the warm-up
+    known: Known  # leaves [T, N]
+    outcome: Outcome  # leaves [T, N] float64; the last row is NaN: nothing follows it
+    mark: FloatArray  # [T, N] price of the mark at the close of t
+    fill_price: FloatArray  # [T, N] open of t+1, NaN where it is missing
+    ranges: dict[str, Range]
+    scaler: Scaler
+    config: MarketConfig  # with the split dates resolved
+    data_hash: str
+    stale_opens: float  # share of opens equal to the previous close
+
+    @property
+    def warning(self) -> str | None:
+        """A flaw of the data that every artefact made with it must carry, or None."""
+        if self.stale_opens <= STALE_OPEN_SHARE:
+            return None
+        return (
+            f"{self.stale_opens:.0%} of opens equal the previous close: "
+            "filling at the next open is filling at the close just observed"
+        )
+
+    def restricted(self, span: Range) -> tuple[npt.NDArray[np.float32], Known, Outcome]:
+        """Return features, known and outcome in which everything after `span.last` is NaN or False.
+
+        A wrong index, or a gather past the end (which JAX clamps), then shows as NaN instead of as a leak.
+        """
+        after = np.arange(len(self.time)) > span.last
+        no_outcome = (np.arange(len(self.time)) >= span.last)[:, None]
+        hidden = np.where(after[:, None, None], np.float32(np.nan), self.features)
+        known = Known(tradable=self.known.tradable & ~after[:, None])
+        gap, move = (np.where(no_outcome, np.nan, leaf) for leaf in (self.outcome.gap, self.outcome.move))
+        return hidden, known, Outcome(gap=gap, move=move, can_fill=self.outcome.can_fill & ~no_outcome)
+
+
+def load_table(source: str, config: MarketConfig, window: int, scaler: Scaler | None = None) -> MarketTable:
+    """Load bars and build their table; see `load_bars` and `build_table`."""
+    return build_table(load_bars(source, config.symbols), config, window, scaler)
+
+
+def build_table(bars: Bars, config: MarketConfig, window: int, scaler: Scaler | None = None) -> MarketTable:
+    """Lay out the clock: features, marks and outcomes of every bar.
+
+    Args:
+        bars: The panel.
+        config: Features and split.
+        window: Bars of history that every decision has, its own included.
+        scaler: Frozen statistics of an earlier training range; fitted on this one when None.
+
+    Raises:
+        InputError: There are too few bars.
+    """
+    config = config.model_copy(update={"symbols": bars.symbols, "split": resolve_split(bars.time, config.split)})
+    warm_up = feature_room.warm_up(config.features)
+    ranges = make_ranges(bars.time, config.split, history=warm_up + window - 1)
+    raw = feature_room.compute(bars, config.features)
+    if scaler is None:
+        scaler = fit_scaler(raw[warm_up : ranges["train"].last + 1], config.features.clip)
+    features = np.nan_to_num(apply_scaler(scaler, raw), nan=0.0)
+    features[:warm_up] = np.nan
+    mark = marks(bars)
+    return MarketTable(
+        time=bars.time,
+        symbols=bars.symbols,
+        feature_names=feature_room.feature_names(config.features),
+        features=features,
+        known=Known(tradable=np.isfinite(bars.close)),
+        outcome=make_outcome(bars, mark),
+        mark=mark,
+        fill_price=np.concatenate([bars.open[1:], np.full((1, len(bars.symbols)), np.nan)]),
+        ranges=ranges,
+        scaler=scaler,
+        config=config,
+        data_hash=hash_bars(bars),
+        stale_opens=stale_open_share(bars.open, bars.close),
+    )
+
+
+def marks(bars: Bars) -> FloatArray:
+    """Return the marks, [T, N]: the close, else the open, else the last mark; NaN before the first bar of a symbol."""
+    price = np.where(np.isfinite(bars.close), bars.close, bars.open)
+    rows = np.arange(len(price))[:, None]
+    last_valid = np.maximum.accumulate(np.where(np.isfinite(price), rows, 0), axis=0)
+    return np.take_along_axis(price, last_valid, axis=0)
+
+
+def make_outcome(bars: Bars, mark: FloatArray) -> Outcome:
+    """Return the outcome of every bar, leaves [T, N]; the last row is NaN and cannot be filled."""
+    before, after, opening = mark[:-1], mark[1:], bars.open[1:]
+    listed = np.isfinite(before)
+    can_fill = np.isfinite(opening) & listed
+    start = np.where(can_fill, opening, before)
+    gap = np.where(can_fill, start / before - 1, 0.0)
+    move = np.where(listed, after / start - 1, 0.0)
+    missing = np.full((1, mark.shape[1]), np.nan)
+    return Outcome(
+        gap=np.concatenate([gap, missing]),
+        move=np.concatenate([move, missing]),
+        can_fill=np.concatenate([can_fill, np.zeros_like(missing, dtype=bool)]),
+    )
+
+
+def hash_bars(bars: Bars) -> str:
+    """Return the SHA-256 of times, symbols and prices."""
+    digest = hashlib.sha256(",".join(bars.symbols).encode())
+    digest.update(bars.time.astype("datetime64[s]").astype(np.int64).tobytes())
+    for field in (bars.open, bars.high, bars.low, bars.close, bars.volume):
+        digest.update(np.ascontiguousarray(field).tobytes())
+    return digest.hexdigest()

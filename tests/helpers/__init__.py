@@ -1,0 +1,1 @@
+"""Reference implementations and drivers that several tests share."""

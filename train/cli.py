@@ -1,0 +1,180 @@
+"""The command line of training: file, environment variables and dotted flags become one validated configuration.
+
+Every value, wherever it comes from, passes the same pydantic models, so the message for a bad one is always the same.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from jaxtrade.errors import InputError, did_you_mean
+from train.config import TrainConfig
+
+PROGRAM = "python -m train.ppo"
+ENVIRONMENT = {
+    "JAXTRADE_DATA": "data",
+    "JAXTRADE_NUM_ENVS": "num_envs",
+    "JAXTRADE_RUNS_DIR": "runs_dir",
+    "JAXTRADE_SEED": "seed",
+}
+DESCRIPTION = f"""Train a trading policy with PPO; writes runs/NAME/ with metrics, checkpoints and policy.npz.
+
+--config FILE  start from a YAML or JSON file, or from a preset by name (default, smoke, ...).
+--resume RUN   go on with the run in that folder; its configuration is the start.
+
+Flags override the environment ({", ".join(ENVIRONMENT)}), which overrides the file."""
+
+
+class Arguments(NamedTuple):
+    """A parsed command line."""
+
+    config: TrainConfig
+    resume: Path | None
+
+
+def parse_arguments(argv: list[str]) -> Arguments:
+    """Parse a command line; `--help` prints and exits.
+
+    Raises:
+        InputError: An unknown flag or key, or an impossible value.
+    """
+    if "-h" in argv or "--help" in argv:
+        _print_help()
+    flags = _read_flags(argv)
+    config_file, resume = flags.pop("config", None), flags.pop("resume", None)
+    data: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    if resume is not None:
+        config_file = str(Path(resume) / "config.yaml")
+        if not Path(config_file).exists():
+            raise InputError(resume, "no run to resume: it holds no config.yaml", "Name a folder under runs/")
+    if config_file is not None:
+        data, default_source = load_file(config_file)
+    else:
+        default_source = "defaults"
+    for variable, name in ENVIRONMENT.items():
+        if variable in os.environ:
+            data[name], sources[name] = os.environ[variable], variable
+    for name, value in flags.items():
+        _put(data, name, value)
+        sources[name] = "--" + name.replace("_", "-")
+    return Arguments(validate(data, sources, default_source), Path(resume) if resume is not None else None)
+
+
+def load_file(name: str) -> tuple[dict[str, Any], str]:
+    """Read a YAML or JSON file, or a preset by name. Return its mapping and its path."""
+    path = next((each for each in _candidates(name) if each.is_file()), None)
+    if path is None:
+        presets = sorted({file.stem for folder in preset_folders() for file in folder.glob("*.yaml")})
+        raise InputError(name, "no such configuration file or preset", did_you_mean(name, presets))
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(path, f"cannot be read: {' '.join(str(error).split())}", "Mend the file") from None
+    if not isinstance(data or {}, dict):
+        raise InputError(path, "does not hold a mapping of keys to values", "See configs/default.yaml")
+    return data or {}, str(path)
+
+
+def preset_folders() -> list[Path]:
+    """Return the folders of the presets: the current one's, the checkout's, the installed package's."""
+    here = Path(__file__).parent
+    return [Path("configs"), here.parent / "configs", here / "configs"]
+
+
+def _candidates(name: str) -> list[Path]:
+    return [Path(name), *(folder / f"{name}.yaml" for folder in preset_folders())]
+
+
+def validate(data: dict[str, Any], sources: dict[str, str], default_source: str) -> TrainConfig:
+    """Return the configuration; the first violation names where it came from, its key, the rule and the value."""
+    try:
+        return TrainConfig.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        parts = [str(part) for part in first["loc"]]
+        key = ".".join(parts)
+        source = next((sources[name] for name in (key, ".".join(parts[:-1])) if name in sources), None)
+        where = source or (f"{default_source}: {key}" if key else default_source)
+        more = f" (1 of {error.error_count()} errors)" if error.error_count() > 1 else ""
+        if first["type"] == "extra_forbidden":
+            known = _section(parts[:-1])
+            raise InputError(where, f"unknown key '{parts[-1]}'{more}", did_you_mean(parts[-1], known)) from None
+        message = first["msg"].removeprefix("Value error, ")
+        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+        raise InputError(where, f"{message[0].lower()}{message[1:]}{got}{more}", f"See {PROGRAM} --help") from None
+
+
+def _section(parts: list[str]) -> list[str]:
+    """Return the keys of the section at a path."""
+    model: Any = TrainConfig
+    for part in parts:
+        field = model.model_fields.get(part)
+        if field is None:
+            return []
+        model = field.annotation
+    return list(model.model_fields)
+
+
+def _flag_types(model: type[BaseModel] = TrainConfig, prefix: str = "") -> dict[str, Any]:
+    """Return every dotted key and its type."""
+    result: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            result |= _flag_types(field.annotation, f"{prefix}{name}.")
+        else:
+            result[prefix + name] = field.annotation
+    return result
+
+
+def _read_flags(argv: list[str]) -> dict[str, Any]:
+    """Return {dotted key: text, texts or bool}."""
+    types = _flag_types() | {"config": str, "resume": str}
+    flags: dict[str, Any] = {}
+    rest = [part for arg in argv for part in (arg.split("=", 1) if arg.startswith("--") else [arg])]
+    while rest:
+        flag = rest.pop(0)
+        name = flag.removeprefix("--").replace("-", "_")
+        values = []
+        while rest and not rest[0].startswith("--"):
+            values.append(rest.pop(0))
+        if name.startswith("no_") and types.get(name[3:]) is bool and not values:
+            flags[name[3:]] = False
+            continue
+        if not flag.startswith("--") or name not in types:
+            known = ["--" + key.replace("_", "-") for key in types]
+            raise InputError(PROGRAM, f"unknown argument '{flag}'", did_you_mean(flag, known))
+        flags[name] = _flag_value(flag, types[name], values)
+    return flags
+
+
+def _flag_value(flag: str, kind: Any, values: list[str]) -> Any:
+    """Return a flag's values as its type wants them."""
+    if kind is bool and not values:
+        return True
+    if str(kind).startswith("tuple") or "tuple[" in str(kind):
+        return values
+    if len(values) != 1:
+        raise InputError(flag, f"takes one value, got {len(values)}", f"See {PROGRAM} --help")
+    return values[0]
+
+
+def _put(data: dict[str, Any], name: str, value: Any) -> None:
+    """Set a dotted key in nested dictionaries."""
+    *sections, last = name.split(".")
+    for section in sections:
+        data = data.setdefault(section, {})
+    data[last] = value
+
+
+def _print_help() -> None:
+    import tyro
+
+    tyro.cli(TrainConfig, args=["--help"], prog=PROGRAM, description=DESCRIPTION)
+    sys.exit(0)

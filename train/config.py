@@ -1,0 +1,104 @@
+"""The configuration of a training run: the shared parts of jaxtrade.config and what only training needs."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from eval_bridge.spec import NetworkConfig
+from jaxtrade.config import Count, EnvConfig, Float, Int, MarketConfig, Section, Share
+
+
+class PPOConfig(Section):
+    """Proximal policy optimisation (Schulman et al. 2017) and its rollouts."""
+
+    rollout_length: Count = 64
+    """L: bars that each lane walks in one rollout."""
+    lanes: Count = 16
+    """G: market lanes; num_envs / lanes accounts share the bars of one lane."""
+    episode_bars: Count = 256
+    """Bars after which a lane jumps to another segment of the training range (rounded down to whole rollouts)."""
+    epochs: Count = 4
+    """Passes over each rollout."""
+    minibatches: Count = 4
+    """Minibatches an epoch, cut by bars: each holds rollout_length / minibatches bars of every lane."""
+    learning_rate: Annotated[Float, Field(gt=0)] = 1e-3
+    """First learning rate of Adam."""
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    """How the learning rate falls to zero over the run; constant: it does not."""
+    gamma: Share = 0.99
+    """Discount per bar."""
+    gae_lambda: Share = 0.95
+    """Lambda of generalised advantage estimation."""
+    clip: Annotated[Float, Field(gt=0)] = 0.2
+    """Clip range of the probability ratio."""
+    value_clip: Annotated[Float, Field(ge=0)] = 0.0
+    """Clip range of the value update; 0: not clipped."""
+    value_weight: Annotated[Float, Field(ge=0)] = 0.5
+    """Weight of the value loss."""
+    entropy_weight: Annotated[Float, Field(ge=0)] = 0.001
+    """Weight of the entropy bonus."""
+    max_grad_norm: Annotated[Float, Field(gt=0)] = 0.5
+    """Gradients are scaled down to this global norm."""
+    target_kl: Annotated[Float, Field(ge=0)] = 0.0
+    """Stop the passes over a rollout once the approximate KL divergence exceeds this; 0: never."""
+    normalize_reward: bool = True
+    """Divide rewards by the running standard deviation of the discounted return."""
+
+    @model_validator(mode="after")
+    def _minibatches_divide(self) -> Self:
+        if self.rollout_length % self.minibatches:
+            raise ValueError(
+                f"rollout_length {self.rollout_length} is not a multiple of minibatches {self.minibatches}; "
+                "minibatches are cut by bars"
+            )
+        return self
+
+
+class TrainConfig(Section):
+    """A training run."""
+
+    data: str = "sample:nasdaq"
+    """Bars: sample:nasdaq, sample:sp500, sample:both, a CSV or Parquet file, or a folder with one file per symbol."""
+    name: str | None = None
+    """Name of the run's folder (default: data, network and time)."""
+    runs_dir: str = "runs"
+    """Folder of all runs."""
+    seed: Annotated[Int, Field(ge=0)] = 0
+    """Seed of parameters, actions, minibatches and lanes."""
+    num_envs: Count = 4096
+    """E: accounts that trade at once."""
+    total_timesteps: Count = 12_000_000
+    """Steps over all accounts, rounded up to whole updates."""
+    eval_every: Count = 10
+    """Updates between validations; the best policy by validation is kept."""
+    checkpoint_every: Count = 20
+    """Updates between checkpoints."""
+    tensorboard: bool = True
+    """Write TensorBoard event files beside metrics.csv."""
+    market: MarketConfig = MarketConfig()
+    env: EnvConfig = EnvConfig()
+    network: NetworkConfig = NetworkConfig()
+    ppo: PPOConfig = PPOConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.num_envs % self.lanes:
+            raise ValueError(f"num_envs {self.num_envs} is not a multiple of ppo.lanes {self.ppo.lanes}")
+        if self.network.reach > self.env.window:
+            raise ValueError(f"the longest branch {self.network.reach} does not fit env.window {self.env.window}")
+        return self
+
+    @property
+    def lanes(self) -> int:
+        """G, at most one lane an environment."""
+        return min(self.ppo.lanes, self.num_envs)
+
+    @property
+    def samples(self) -> int:
+        """Steps of one update."""
+        return self.num_envs * self.ppo.rollout_length
+
+    @property
+    def updates(self) -> int:
+        """Updates of the whole run."""
+        return -(-self.total_timesteps // self.samples)

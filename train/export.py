@@ -1,0 +1,60 @@
+"""Export a checkpoint as a self-contained policy bundle: `python -m train.export RUN [--checkpoint best|latest|N]`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main() -> int:
+    """Run the command; the entry point of `jaxtrade-export`."""
+    from jaxtrade.errors import run_command
+
+    return run_command(command)
+
+
+def command(argv: list[str]) -> int:
+    """Export and say where."""
+    from jaxtrade.command import CommandParser
+
+    parser = CommandParser("python -m train.export", "Export a checkpoint as a policy bundle.")
+    parser.add_argument("run", help="a run's folder")
+    parser.add_argument("--checkpoint", default="best", help="best (by validation), latest, or an update's number")
+    parser.add_argument("--out", help="file to write (default: RUN/policy.npz)")
+    args = parser.parse(argv)
+    print(f"policy: {export_run(Path(args.run), args.checkpoint, Path(args.out) if args.out else None)}")
+    return 0
+
+
+def export_run(run: Path, which: str, out: Path | None = None) -> Path:
+    """Write the bundle of a checkpoint of a run and return its path.
+
+    Raises:
+        InputError: There is no such run or checkpoint, its data changed, or the NumPy policy does not agree.
+    """
+    import jax
+
+    from jaxtrade.envs.trading import make_env_params
+    from jaxtrade.errors import InputError
+    from jaxtrade.market.table import load_table
+    from train import bridge, checkpoint
+    from train.cli import load_file, validate
+    from train.state import init_state, make_setup
+
+    if not (run / "config.yaml").exists():
+        raise InputError(run, "no run here: config.yaml is missing", "Name a folder under runs/")
+    config = validate(*_with_sources(load_file(str(run / "config.yaml"))))
+    table = load_table(config.data, config.market, config.env.window)
+    setup = make_setup(config, table.ranges["train"])
+    state = init_state(setup, make_env_params(table, table.ranges["train"], config.env))
+    with checkpoint.open_checkpoints(run) as manager:
+        update = checkpoint.pick(manager, which)
+        params = checkpoint.restore(manager, update, jax.device_put(state, jax.devices()[0])).params
+    return bridge.write_bundle(out or run / "policy.npz", setup, table, params, update)
+
+
+def _with_sources(loaded: tuple[dict[str, Any], str]) -> tuple[dict[str, Any], dict[str, str], str]:
+    return loaded[0], {}, loaded[1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Where the figures of a run go: metrics.csv (reproducible), timing.csv (wall clock), TensorBoard."""
+
+import csv
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+Row = dict[str, float]
+
+
+class CSVLog:
+    """A CSV file with a fixed header; on resume, rows after the restored update are dropped."""
+
+    def __init__(self, path: Path, columns: list[str], keep_until: int) -> None:
+        rows: list[dict[str, Any]] = []
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["update"]) <= keep_until]
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._writer = csv.DictWriter(self._file, columns, restval="")
+        self._writer.writeheader()
+        self._writer.writerows(rows)
+
+    def write(self, row: Row) -> None:
+        """Add a row; whole numbers are written without a point."""
+        self._writer.writerow({key: int(value) if float(value).is_integer() else value for key, value in row.items()})
+
+    def flush(self) -> None:
+        """Put what was written on disk."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Loggers:
+    """All logs of a run; a context manager."""
+
+    def __init__(self, run: Path, columns: list[str], tensorboard: bool, keep_until: int) -> None:
+        self._metrics = CSVLog(run / "metrics.csv", columns, keep_until)
+        self._timing = CSVLog(run / "timing.csv", ["update", "seconds", "steps_per_second"], keep_until)
+        self._board = None
+        if tensorboard:
+            from tensorboardX import SummaryWriter
+
+            self._board = SummaryWriter(str(run / "tensorboard"), purge_step=keep_until + 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._metrics.close()
+        self._timing.close()
+        if self._board is not None:
+            self._board.close()
+
+    def write(self, row: Row, timing: Row) -> None:
+        """Log one update."""
+        self._metrics.write(row)
+        self._timing.write(timing)
+        if self._board is not None:
+            update = int(row["update"])
+            for name, value in (row | timing).items():
+                if name != "update":
+                    self._board.add_scalar(name, value, update)
+
+    def flush(self) -> None:
+        """Put what was written on disk."""
+        self._metrics.flush()
+        self._timing.flush()

@@ -1,0 +1,54 @@
+"""The PPO loss of one minibatch."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from train.config import PPOConfig
+from train.distributions import Distribution
+
+
+class Batch(NamedTuple):
+    """What a rollout leaves for the loss; all leaves share their leading axes."""
+
+    action: jax.Array  # [...] or [..., S]
+    log_prob: jax.Array  # [...] under the policy that acted
+    value: jax.Array  # [...] by the policy that acted
+    advantage: jax.Array  # [...]
+    target: jax.Array  # [...] return estimate
+
+
+def ppo_loss(
+    dist_params: Any, value: jax.Array, batch: Batch, distribution: Distribution, config: PPOConfig
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Return the loss and its parts.
+
+    The clipped surrogate of Schulman et al. (2017, eq. 7) with advantages normalised in the minibatch, the squared
+    value error (clipped if asked), and the entropy bonus. `approx_kl` is mean((ratio - 1) - log ratio).
+    """
+    log_ratio = distribution.log_prob(dist_params, batch.action) - batch.log_prob
+    ratio = jnp.exp(log_ratio)
+    advantage = (batch.advantage - jnp.mean(batch.advantage)) / (jnp.std(batch.advantage) + 1e-8)
+    clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
+    policy_loss = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
+    value_loss = 0.5 * jnp.mean(_value_error(value, batch, config.value_clip))
+    entropy = jnp.mean(distribution.entropy(dist_params))
+    loss = policy_loss + config.value_weight * value_loss - config.entropy_weight * entropy
+    parts = {
+        "loss": loss,
+        "policy_loss": policy_loss,
+        "value_loss": value_loss,
+        "entropy": entropy,
+        "approx_kl": jnp.mean((ratio - 1) - log_ratio),
+        "clip_fraction": jnp.mean((jnp.abs(ratio - 1) > config.clip).astype(loss.dtype)),
+    }
+    return loss, parts
+
+
+def _value_error(value: jax.Array, batch: Batch, clip: float) -> jax.Array:
+    error = (value - batch.target) ** 2
+    if clip == 0:
+        return error
+    near = batch.value + jnp.clip(value - batch.value, -clip, clip)
+    return jnp.maximum(error, (near - batch.target) ** 2)

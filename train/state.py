@@ -1,0 +1,82 @@
+"""What a training run carries from update to update, and the static parts it is carried by."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxtrade.envs.lanes import Lanes, LaneSchedule, make_schedule, start_lanes
+from jaxtrade.envs.trading import EnvParams, EnvState, TradingCore, fresh_state
+from jaxtrade.market.splits import Range
+from train.config import TrainConfig
+from train.distributions import Distribution
+from train.networks import Policy, init_params, make_policy
+from train.normalize import RewardScale, init_reward_scale
+from train.optimizer import make_optimizer
+
+
+class Setup(NamedTuple):
+    """The static parts of a run: functions and sizes."""
+
+    config: TrainConfig
+    core: TradingCore
+    policy: Policy
+    distribution: Distribution
+    optimizer: optax.GradientTransformation
+    schedule: LaneSchedule
+
+    @property
+    def accounts(self) -> int:
+        """A: accounts in each lane."""
+        return self.config.num_envs // self.schedule.lanes
+
+
+class TrainState(NamedTuple):
+    """The whole state of the learner; a pytree of arrays."""
+
+    params: Any
+    opt_state: Any
+    env_state: EnvState  # leaves [G, A, ...]
+    lanes: Lanes
+    reward_scale: RewardScale
+    key: jax.Array
+    update: jax.Array  # [] updates done
+
+
+def make_setup(config: TrainConfig, span: Range) -> Setup:
+    """Return the static parts for a configuration and a training range."""
+    policy, distribution = make_policy(config.network, config.env.action)
+    return Setup(
+        config=config,
+        core=TradingCore(config.env),
+        policy=policy,
+        distribution=distribution,
+        optimizer=make_optimizer(config.ppo, config.updates),
+        schedule=make_schedule(span, config.lanes, config.ppo.rollout_length, config.ppo.episode_bars),
+    )
+
+
+def fresh_accounts(env_params: EnvParams, bar: jax.Array, accounts: int) -> EnvState:
+    """Return fresh environments at each lane's bar, leaves [G, A, ...]."""
+    state = jax.vmap(fresh_state, (None, 0))(env_params, bar)
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[:, None], (leaf.shape[0], accounts, *leaf.shape[1:])), state)
+
+
+def init_state(setup: Setup, env_params: EnvParams) -> TrainState:
+    """Return the state before the first update."""
+    key_params, key_lanes, key = jax.random.split(jax.random.key(setup.config.seed), 3)
+    _, symbols, features = env_params.features.shape
+    params = init_params(setup.policy, key_params, symbols, features)
+    dtype = env_params.outcome.gap.dtype
+    params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+    lanes = start_lanes(setup.schedule, key_lanes, env_params.first_bar, env_params.last_bar)
+    return TrainState(
+        params=params,
+        opt_state=setup.optimizer.init(params),
+        env_state=fresh_accounts(env_params, lanes.bar, setup.accounts),
+        lanes=lanes,
+        reward_scale=init_reward_scale((setup.schedule.lanes, setup.accounts), dtype),
+        key=key,
+        update=jnp.int32(0),
+    )

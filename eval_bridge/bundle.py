@@ -1,10 +1,10 @@
 """The policy bundle: one .npz file of float32 arrays with a JSON manifest inside. No pickle, no code."""
 
 import hashlib
-import json
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ FloatArray = npt.NDArray[np.float32]
 MANIFEST, GOLDEN = "__manifest__", "golden/"
 GOLDEN_NAMES = ("rows", "assets", "account", "output", "value")
 GOLDEN_TOLERANCE = 1e-5
+# What zipfile, zlib and NumPy raise for a file that is cut, altered or something else.
+DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Bundle(NamedTuple):
@@ -43,7 +45,10 @@ def save_bundle(
     arrays = {name: np.array(array, np.float32, order="C") for name, array in arrays.items()}
     manifest = Manifest(**fields, arrays={name: array_spec(array) for name, array in arrays.items()})
     text = np.frombuffer(manifest.model_dump_json().encode(), np.uint8)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz.tmp")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz.tmp")
+    except OSError as error:
+        raise InputError(path, f"cannot be written ({error.strerror})", "Name a file in a folder that exists") from None
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, allow_pickle=False, **{MANIFEST: text}, **arrays)
@@ -63,19 +68,29 @@ def load_bundle(path: Path) -> Bundle:
     if not path.is_file():
         raise InputError(path, "no such policy bundle", "Train first, or run python -m train.export RUN")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        data = json.loads(arrays.pop(MANIFEST).tobytes())
-        manifest = Manifest(**data)
+        arrays = _read_arrays(path)
+        manifest = Manifest.model_validate_json(arrays.pop(MANIFEST).tobytes())
     except ValidationError as error:
         first = error.errors()[0]
-        what = f"manifest field '{'.'.join(map(str, first['loc']))}': {first['msg']}"
+        field = ".".join(map(str, first["loc"]))
+        what = f"manifest field '{field}': {first['msg']}" if field else f"manifest: {first['msg']}"
         raise InputError(path, what, "It was written by another version; export it again") from None
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(path, f"damaged or not a policy bundle ({error})", "Run python -m train.export RUN") from None
+    except DAMAGE as error:
+        text = " ".join(str(error).split())
+        raise InputError(path, f"damaged or not a policy bundle ({text})", "Run python -m train.export RUN") from None
     _verify(path, manifest, arrays)
+    _verify_sizes(path, manifest, {name: arrays[GOLDEN + name].shape for name in GOLDEN_NAMES})
     golden = {name: arrays.pop(GOLDEN + name) for name in GOLDEN_NAMES}
     return Bundle(manifest, arrays, golden)
+
+
+def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise zipfile.BadZipFile("it is no .npz file, or a part of one")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
 
 
 def _verify(path: Path, manifest: Manifest, arrays: dict[str, FloatArray]) -> None:
@@ -94,3 +109,24 @@ def _verify(path: Path, manifest: Manifest, arrays: dict[str, FloatArray]) -> No
             raise InputError(path, what, "Export the policy again")
         if manifest.arrays.get(name) != array_spec(array):
             raise InputError(path, f"array '{name}' does not match its SHA-256", "The file is damaged; export it again")
+
+
+def _verify_sizes(path: Path, manifest: Manifest, golden: dict[str, tuple[int, ...]]) -> None:
+    """Check that the scaler and the golden vectors fit the network's inputs and outputs."""
+    features = len(manifest.feature_names)
+    if not features == len(manifest.scaler_mean) == len(manifest.scaler_std) or min(manifest.scaler_std) <= 0:
+        raise InputError(path, f"the scaler does not fit its {features} features", "Export the policy again")
+    rows, symbols = (*golden["rows"], 0, 0)[:2]
+    bars = max(rows - manifest.network.reach + 1, 1)
+    outputs = 9 if manifest.env.action == "discrete9" else symbols
+    shapes = {
+        "rows": (bars + manifest.network.reach - 1, symbols, features),
+        "assets": (bars, symbols, 4),
+        "account": (bars, 3),
+        "output": (bars, outputs),
+        "value": (bars,),
+    }
+    for name, shape in shapes.items():
+        if golden[name] != shape:
+            what = f"array '{GOLDEN}{name}' has shape {golden[name]}, its network asks for {shape}"
+            raise InputError(path, what, "Export the policy again")

@@ -92,5 +92,6 @@ def compute_metrics(result: Backtest, benchmark: Backtest) -> dict[str, Any]:
         "buy_and_hold": {
             "final_equity": float(benchmark.equity[-1]),
             **equity_metrics(benchmark.time, benchmark.equity),
+            **trade_metrics(benchmark),
         },
     }

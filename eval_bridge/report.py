@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 
 matplotlib.use("Agg")
+import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
@@ -38,7 +39,7 @@ body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:960px;margin:2rem a
 h1{font-size:1.5rem;margin-bottom:0}h2{font-size:1.15rem;margin-top:2rem}
 table{border-collapse:collapse;width:100%}th,td{padding:.3rem .6rem;border-bottom:1px solid #ddd;text-align:right}
 th:first-child,td:first-child{text-align:left}.note{color:#666}.warning{background:#fff3cd;padding:.6rem 1rem}
-svg{width:100%;height:auto}code{overflow-wrap:anywhere}
+svg{width:100%;height:auto}code{overflow-wrap:anywhere}.facts td{text-align:left}
 """
 
 
@@ -86,7 +87,7 @@ def render_report(result: Backtest, benchmark: Backtest, metrics: dict[str, Any]
 <p class="note">Annualised by the calendar of the data: {metrics["periods_per_year"]:.1f} bars a year. Sharpe:
 arithmetic
 returns, no risk-free rate, ddof 1. Money in the currency of the prices. A single path is no evidence of skill.</p>
-<h2>What was run</h2><table>{facts}</table>
+<h2>What was run</h2><table class="facts">{facts}</table>
 </body></html>
 """
 
@@ -103,7 +104,11 @@ def _axes(label: str, height: float) -> tuple[Figure, Any]:
     figure, axes = plt.subplots(figsize=(9, height))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.01)
     axes.set_ylabel(label)
+    locator = mdates.AutoDateLocator(maxticks=9)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
     return figure, axes
 
 

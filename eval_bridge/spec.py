@@ -14,7 +14,7 @@ class NetworkConfig(Section):
     """multiscale_lstm: LSTM branches of several lengths, concatenated. mlp: the features of the last bar only."""
     branches: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 5, 20, 60, 120)
     """Bars that each LSTM branch looks back, its own included."""
-    hidden: Count = 32
+    hidden: Count = 64
     """Units of each LSTM branch, or of each layer of the mlp encoder."""
     head: Count = 64
     """Units of each of the two hidden layers of the actor and of the critic."""

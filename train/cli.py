@@ -58,7 +58,7 @@ def parse_arguments(argv: list[str]) -> Arguments:
     else:
         default_source = "defaults"
     for variable, name in ENVIRONMENT.items():
-        if variable in os.environ:
+        if os.environ.get(variable):  # set but empty is not set
             data[name], sources[name] = os.environ[variable], variable
     for name, value in flags.items():
         _put(data, name, value)
@@ -75,11 +75,12 @@ def load_file(name: str) -> tuple[dict[str, Any], str]:
     try:
         text = path.read_text(encoding="utf-8")
         data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
         raise InputError(path, f"cannot be read: {' '.join(str(error).split())}", "Mend the file") from None
-    if not isinstance(data or {}, dict):
+    data = {} if data is None else data
+    if not isinstance(data, dict):
         raise InputError(path, "does not hold a mapping of keys to values", "See configs/default.yaml")
-    return data or {}, str(path)
+    return data, str(path)
 
 
 def preset_folders() -> list[Path]:
@@ -100,7 +101,7 @@ def validate(data: dict[str, Any], sources: dict[str, str], default_source: str)
         first = error.errors()[0]
         parts = [str(part) for part in first["loc"]]
         key = ".".join(parts)
-        source = next((sources[name] for name in (key, ".".join(parts[:-1])) if name in sources), None)
+        source = sources.get(key) or sources.get(".".join(parts[:-1])) or _sources_within(key, first["msg"], sources)
         where = source or (f"{default_source}: {key}" if key else default_source)
         more = f" (1 of {error.error_count()} errors)" if error.error_count() > 1 else ""
         if first["type"] == "extra_forbidden":
@@ -109,6 +110,13 @@ def validate(data: dict[str, Any], sources: dict[str, str], default_source: str)
         message = first["msg"].removeprefix("Value error, ")
         got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
         raise InputError(where, f"{message[0].lower()}{message[1:]}{got}{more}", f"See {PROGRAM} --help") from None
+
+
+def _sources_within(section: str, message: str, sources: dict[str, str]) -> str:
+    """Return the flags and variables inside a section that a message about the whole section speaks of."""
+    prefix = section + "." if section else ""
+    named = [name for name in sources if name.startswith(prefix) and name.rpartition(".")[2] in message]
+    return ", ".join(sources[name] for name in named)
 
 
 def _section(parts: list[str]) -> list[str]:
@@ -166,10 +174,12 @@ def _flag_value(flag: str, kind: Any, values: list[str]) -> Any:
 
 
 def _put(data: dict[str, Any], name: str, value: Any) -> None:
-    """Set a dotted key in nested dictionaries."""
+    """Set a dotted key in nested dictionaries; a section that is no mapping is left for the models to refuse."""
     *sections, last = name.split(".")
     for section in sections:
         data = data.setdefault(section, {})
+        if not isinstance(data, dict):
+            return
     data[last] = value
 
 

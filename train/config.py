@@ -67,12 +67,10 @@ class TrainConfig(Section):
     """Seed of parameters, actions, minibatches and lanes."""
     num_envs: Count = 4096
     """E: accounts that trade at once."""
-    total_timesteps: Count = 12_000_000
+    total_timesteps: Count = 16_000_000
     """Steps over all accounts, rounded up to whole updates."""
     eval_every: Count = 10
-    """Updates between validations; the best policy by validation is kept."""
-    checkpoint_every: Count = 20
-    """Updates between checkpoints."""
+    """Updates between validations; each writes a checkpoint, and the best by validation is kept."""
     tensorboard: bool = True
     """Write TensorBoard event files beside metrics.csv."""
     market: MarketConfig = MarketConfig()

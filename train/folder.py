@@ -33,7 +33,7 @@ def open_run(config: TrainConfig, table: MarketTable, resume: Path | None) -> tu
     run = Path(config.runs_dir) / (config.name or _default_name(config))
     if run.exists():
         raise InputError(run, "this run exists already", f"Choose another --name, or go on with --resume {run}")
-    source = config.data if config.data.startswith("sample:") else str(Path(config.data).expanduser().absolute())
+    source = config.data if config.data.startswith("sample:") else str(Path(config.data).expanduser().resolve())
     config = config.model_copy(update={"name": run.name, "market": table.config, "data": source})
     try:
         run.mkdir(parents=True)

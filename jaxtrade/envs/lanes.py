@@ -2,7 +2,7 @@
 
 `G` lanes walk the bars of the training range in rollouts of `L` decisions, on a schedule that no action can change.
 A lane stays for `rollouts` rollouts on one segment, then jumps to the next of a shuffled queue. Every pass through the
-queue covers every bar of the range, at a new random phase.
+queue covers every bar of the range, at a new random phase. The first, partly walked segments come before the queue.
 """
 
 from typing import NamedTuple
@@ -65,12 +65,13 @@ def _segment_start(
 
 
 def start_lanes(schedule: LaneSchedule, key: jax.Array, first: jax.Array, last: jax.Array) -> Lanes:
-    """Place the lanes on the first segments of the queue, with staggered times to their first jump."""
+    """Place the lanes inside random segments, with staggered times to their first jump; the queue begins after them."""
     draws = jnp.arange(schedule.lanes, dtype=jnp.int32)
     start = jax.vmap(lambda draw: _segment_start(schedule, key, draw, (first, last)))(draws)
     left = schedule.rollouts - draws % schedule.rollouts
     bar = start + (schedule.rollouts - left) * schedule.length
-    return Lanes(bar=bar, left=left, draws=jnp.int32(schedule.lanes), key=key)
+    whole_passes = -(-schedule.lanes // schedule.segments) * schedule.segments
+    return Lanes(bar=bar, left=left, draws=jnp.int32(whole_passes), key=key)
 
 
 def next_lanes(schedule: LaneSchedule, lanes: Lanes, first: jax.Array, last: jax.Array) -> tuple[Lanes, jax.Array]:

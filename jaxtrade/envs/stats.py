@@ -53,7 +53,8 @@ def summarize(stats: EpisodeStats) -> dict[str, jax.Array]:
     length = jnp.maximum(stats.length, 2)
     mean = stats.log_growth / length
     variance = (stats.log_growth_sq - length * mean**2) / (length - 1)
-    sharpe = jnp.where(variance > 1e-16, mean / jnp.sqrt(jnp.maximum(variance, 1e-16)), jnp.zeros_like(mean))
+    known = (stats.length >= 2) & (variance > 1e-16)
+    sharpe = jnp.where(known, mean / jnp.sqrt(jnp.maximum(variance, 1e-16)), jnp.zeros_like(mean))
     return {
         "return": stats.episode_return,
         "length": stats.length,

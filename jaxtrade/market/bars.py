@@ -12,6 +12,7 @@ from jaxtrade.errors import InputError, did_you_mean
 from jaxtrade.market.validate import check_frame
 
 FloatArray = npt.NDArray[np.float64]
+RowArray = npt.NDArray[np.intp]
 SAMPLES = {"nasdaq": ("nasdaq",), "sp500": ("sp500",), "both": ("nasdaq", "sp500")}
 PRICES = ("open", "high", "low", "close")
 TIME_NAMES = ("time", "timestamp", "datetime", "date", "unnamed: 0", "index")
@@ -89,26 +90,43 @@ def _read_file(path: Path, symbol: str | None) -> dict[str, pd.DataFrame]:
     raw = _read_table(path)
     if raw.empty:
         raise InputError(path, "the file holds no rows", "Give at least a few hundred bars")
-    raw.columns = pd.Index([str(column).strip().strip("<>").lower() for column in raw.columns])
-    time_column = next((name for name in TIME_NAMES if name in raw.columns), None)
+    names = [str(column).strip().strip("<>").lower() for column in raw.columns]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(path, f"column '{twice}' appears more than once; found {names}", "Keep one of them")
+    time_column = next((name for name in TIME_NAMES if name in names), None)
     if time_column is None:
-        raise InputError(path, f"no time column among {list(raw.columns)}", f"Name one of them {TIME_NAMES[0]} or date")
+        raise InputError(path, f"no time column among {names}", f"Name one of them {TIME_NAMES[0]} or date")
     for column in ("open", "close"):
-        if column not in raw.columns:
-            raise InputError(
-                path, f"column '{column}' is missing; found {list(raw.columns)}", f"Add or rename '{column}'"
-            )
+        if column not in names:
+            raise InputError(path, f"column '{column}' is missing; found {names}", f"Add or rename '{column}'")
+    raw.columns = pd.Index(names)
     raw.index = _parse_time(path, raw[time_column])
     symbol_column = next((name for name in SYMBOL_NAMES if name in raw.columns), None)
-    groups = [(symbol or _stem(path), raw)]
+    groups = {symbol or _stem(path): np.arange(len(raw))}
     if symbol is None and symbol_column is not None:
-        groups = [(str(name), group) for name, group in raw.groupby(symbol_column, sort=True)]
-    return {name: check_frame(path, name, _numbers(path, group)) for name, group in groups}
+        groups = _by_symbol(path, raw[symbol_column])
+    return {
+        name: check_frame(path, name, _numbers(path, raw.iloc[at], at + 2), at + 2)  # the header is row 1
+        for name, at in groups.items()
+    }
+
+
+def _by_symbol(path: Path, column: "pd.Series[str]") -> dict[str, RowArray]:
+    """Return the positions of each symbol's rows, by symbol in order."""
+    if column.isna().any():
+        row = int(np.flatnonzero(column.isna())[0]) + 2
+        raise InputError(path, f"row {row} column '{column.name}' is empty", "Name the symbol of every row")
+    names = column.astype(str)
+    return {str(name): np.asarray(at) for name, at in sorted(names.groupby(names).indices.items())}
 
 
 def _read_table(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        if path.suffix.lower() != ".parquet":
+            return pd.read_csv(path, low_memory=False)  # in one piece: chunks of mixed types would warn
+        frame = pd.read_parquet(path)
+        return frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
     except pd.errors.EmptyDataError:
         raise InputError(path, "the file is empty", "Give a header line and at least a few hundred bars") from None
     except (OSError, EOFError, ValueError) as error:  # pandas and pyarrow raise ValueError subclasses
@@ -117,32 +135,38 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 
 def _parse_time(path: Path, column: "pd.Series[str]") -> pd.DatetimeIndex:
-    """Parse times by the one format that fits every row."""
+    """Parse times, to the second, by the one format that fits every row."""
+    if column.isna().any():
+        row = int(np.flatnonzero(column.isna())[0]) + 2
+        raise InputError(path, f"row {row} column '{column.name}' is empty", "Give every bar its time")
     if pd.api.types.is_datetime64_any_dtype(column):
         parsed = pd.DatetimeIndex(column)
-        return parsed.tz_convert("UTC").tz_localize(None) if parsed.tz else parsed
-    fits = []
-    for pattern in DATE_FORMATS:
-        try:
-            fits.append(
-                pd.DatetimeIndex(pd.to_datetime(column.astype(str), format=pattern, utc=True)).tz_localize(None)
-            )
-        except ValueError:
-            continue
+        return (parsed.tz_convert("UTC").tz_localize(None) if parsed.tz else parsed).as_unit("s")
+    text = column.astype(str)
+    first = [pattern for pattern in DATE_FORMATS if _times(text[:1], pattern).notna().all()]
+    tried = [_times(text, pattern) for pattern in first]
+    fits = [times for times in tried if times.notna().all()]
     if not fits:
-        raise InputError(
-            path, f"times like '{column.iloc[0]}' are in no known format", "Use 2024-12-31 or 2024-12-31 16:00:00"
-        )
+        row = max((int(np.argmax(times.isna())) for times in tried), default=0)
+        what = f"row {row + 2} column '{column.name}': time '{text.iloc[row]}' is in no known format"
+        what += " or not in that of the rows above" if row else ""
+        raise InputError(path, what, "Use 2024-12-31 or 2024-12-31 16:00:00")
     if any(not fits[0].equals(other) for other in fits[1:]):
-        raise InputError(path, f"times like '{column.iloc[0]}' can be read in two ways", "Use 2024-12-31")
-    return fits[0]
+        raise InputError(path, f"times like '{text.iloc[0]}' can be read in two ways", "Use 2024-12-31")
+    return pd.DatetimeIndex(fits[0]).tz_localize(None).as_unit("s")
+
+
+def _times(text: "pd.Series[str]", pattern: str) -> "pd.Series[pd.Timestamp]":
+    return pd.to_datetime(text, format=pattern, utc=True, errors="coerce")
 
 
 def _stem(path: Path) -> str:
-    return path.name.split(".")[0]
+    """Return the symbol that a file is named after: BRK.B.csv holds BRK.B."""
+    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), path.suffix)
+    return path.name[: len(path.name) - len(suffix)]
 
 
-def _numbers(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
+def _numbers(path: Path, frame: pd.DataFrame, rows: RowArray) -> pd.DataFrame:
     """Keep the OHLCV columns as float64; high and low default to the open/close range, volume to NaN."""
     columns = {}
     for name in (*PRICES, "volume"):
@@ -150,7 +174,7 @@ def _numbers(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
             values = pd.to_numeric(frame[name], errors="coerce")
             bad = values.isna() & frame[name].notna()
             if bad.any():
-                row = int(np.flatnonzero(bad.to_numpy())[0]) + 2
+                row = rows[np.flatnonzero(bad.to_numpy())[0]]
                 raise InputError(
                     path, f"row {row} column '{name}': '{frame[name][bad].iloc[0]}' is not a number", "Mend it"
                 )

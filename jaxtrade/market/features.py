@@ -26,9 +26,10 @@ def feature_names(config: FeatureConfig) -> tuple[str, ...]:
 def warm_up(config: FeatureConfig) -> int:
     """Return the number of first bars that no decision may use.
 
-    Recursive averages forget slowly: five times the longest span leaves less than 1e-4 of the start in them.
+    Recursive averages forget slowly. They start from a plain mean over one span; four more spans of an exponential
+    average, or eight more periods of the RSI's slower one, leave exp(-8) = 0.03 % of that start in them.
     """
-    recursive = 5 * max((*config.ema, config.macd[1], config.rsi))
+    recursive = max(5 * max((*config.ema, *config.macd)), 9 * config.rsi)
     finite = 1 + max((*config.returns, config.volatility, config.volume))
     return max(recursive, finite)
 

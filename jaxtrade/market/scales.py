@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from jaxtrade.errors import InputError
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -17,8 +19,14 @@ class Scaler(NamedTuple):
 
 
 def fit_scaler(raw: FloatArray, clip: float) -> Scaler:
-    """Fit on raw training rows, [T, N, F]; rows with a missing feature are left out, constants get std 1."""
+    """Fit on raw training rows, [T, N, F]; rows with a missing feature are left out, constants get std 1.
+
+    Raises:
+        InputError: No row is complete.
+    """
     rows = raw[np.isfinite(raw).all(axis=-1)]
+    if not len(rows):
+        raise InputError("range 'train'", "no bar has all features", "Give more bars, or shorten the feature spans")
     std = rows.std(axis=0)
     return Scaler(mean=rows.mean(axis=0), std=np.where(std > 1e-12, std, 1.0), clip=clip)
 

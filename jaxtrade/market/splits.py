@@ -26,16 +26,25 @@ class Range(NamedTuple):
 
 
 def resolve_split(time: npt.NDArray[np.datetime64], split: SplitConfig) -> SplitConfig:
-    """Fill in the dates that were left to the default shares of the bars."""
+    """Fill in the dates that were left to the default shares of the bars.
+
+    Raises:
+        InputError: A date that was given and one that was left to its default are in the wrong order.
+    """
 
     def date_at(share: float) -> datetime.date:
         bar = min(int(len(time) * share), len(time) - 1)
         return time[bar].astype("datetime64[D]").item()  # type: ignore[no-any-return]
 
-    return SplitConfig(
-        train_until=split.train_until or date_at(TRAIN_SHARE),
-        validation_until=split.validation_until or date_at(VALIDATION_SHARE),
-    )
+    train_until = split.train_until or date_at(TRAIN_SHARE)
+    validation_until = split.validation_until or date_at(VALIDATION_SHARE)
+    if train_until >= validation_until:
+        raise InputError(
+            "market.split",
+            f"train_until {train_until} does not lie before validation_until {validation_until}",
+            "Give both dates",
+        )
+    return SplitConfig(train_until=train_until, validation_until=validation_until)
 
 
 def make_ranges(time: npt.NDArray[np.datetime64], split: SplitConfig, history: int) -> dict[str, Range]:

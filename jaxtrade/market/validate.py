@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from jaxtrade.errors import InputError
@@ -10,37 +11,45 @@ from jaxtrade.errors import InputError
 STALE_OPEN_SHARE = 0.05
 
 
-def check_frame(path: Path, symbol: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame if its times increase strictly and its prices are positive or missing.
+def check_frame(path: Path, symbol: str, frame: pd.DataFrame, rows: npt.NDArray[np.intp]) -> pd.DataFrame:
+    """Return the frame if its times increase strictly, its prices are positive and no volume is negative or infinite.
+
+    Args:
+        path: The file, for the message.
+        symbol: The symbol, for the message.
+        frame: Bars of one symbol; missing cells are allowed.
+        rows: Where each bar stands in the file, 1-based; the header is row 1.
 
     Raises:
-        InputError: Naming file, symbol, row (1-based, the header is row 1), time, column, value and count.
+        InputError: Naming file, symbol, row, time, column, value and count.
     """
-    step = np.diff(frame.index.to_numpy())
-    zero = np.timedelta64(0, "s")
-    if (step < zero).any():
-        row = int(np.flatnonzero(step < zero)[0]) + 3
-        raise InputError(
-            path, f"row {row} symbol {symbol}: time {frame.index[row - 2]} is before the row above", "Sort by time"
-        )
-    if (step == zero).any():
-        row = int(np.flatnonzero(step == zero)[0]) + 3
-        raise InputError(
-            path, f"row {row} symbol {symbol}: time {frame.index[row - 2]} appears twice", "Remove one of the rows"
-        )
-    for column in ("open", "close"):
+    _check_times(path, symbol, frame, rows)
+    for column, rule in (("open", "a positive price"), ("close", "a positive price"), ("volume", "a volume")):
         values = frame[column].to_numpy()
-        bad = np.flatnonzero((values <= 0) | np.isinf(values))
+        bad = np.flatnonzero(np.isinf(values) | (values < 0 if column == "volume" else values <= 0))
         if bad.size:
             at = int(bad[0])
-            cell = f"row {at + 2} ({frame.index[at]}) column '{column}' symbol {symbol}"
-            what = f"{cell}: {values[at]} is not a positive price"
+            cell = f"row {rows[at]} ({frame.index[at]}) column '{column}' symbol {symbol}"
+            what = f"{cell}: {values[at]} is not {rule}"
             raise InputError(
                 path, f"{what} (1 of {bad.size} such cells)", "Mend the file; leave the cell empty if unknown"
             )
     if not frame["close"].notna().any():
         raise InputError(path, f"symbol {symbol}: column 'close' holds no number", "Give closing prices")
     return frame
+
+
+def _check_times(path: Path, symbol: str, frame: pd.DataFrame, rows: npt.NDArray[np.intp]) -> None:
+    """Raise unless the times increase strictly."""
+    step = np.diff(frame.index.to_numpy())
+    zero = np.timedelta64(0, "s")
+    for wrong, what, remedy in (
+        (step < zero, "is before the row above", "Sort by time"),
+        (step == zero, "appears twice", "Remove one of the rows"),
+    ):
+        if wrong.any():
+            at = int(np.flatnonzero(wrong)[0]) + 1
+            raise InputError(path, f"row {rows[at]} symbol {symbol}: time {frame.index[at]} {what}", remedy)
 
 
 def stale_open_share(open_: np.ndarray, close: np.ndarray) -> float:

@@ -60,14 +60,10 @@ def reduce_positions(xp: Namespace, account: Account, reducing: Array, close_out
     position, basis = account.position, account.basis
     zero, one = xp.zeros_like(position), xp.ones_like(position)
     closes = close_out | (reducing == -position)
-    share = xp.where(closes, one, xp.abs(reducing) / xp.where(position != 0, xp.abs(position), one))
-    released = xp.where(closes, basis, basis * share)
-    account = account._replace(
-        cash=account.cash - xp.sum(reducing, axis=-1),
-        position=xp.where(closes, zero, position + reducing),
-        basis=xp.where(closes, zero, basis - released),
-    )
-    return account, xp.sum(-reducing - released, axis=-1)
+    left = xp.where(closes, zero, position + reducing)
+    kept = basis * (left / xp.where(position != 0, position, one))  # a small rest keeps its unrealised return exactly
+    account = account._replace(cash=account.cash - xp.sum(reducing, axis=-1), position=left, basis=kept)
+    return account, xp.sum(kept - basis - reducing, axis=-1)
 
 
 def fill(xp: Namespace, account: Account, orders: Orders, can_fill: Array, params: RuleParams) -> Fill:

@@ -36,7 +36,7 @@ def decode_discrete9(xp: Namespace, action: Array, account: Account, known: Know
         known: The market at the close of t.
         params: The rules' numbers.
     """
-    number = xp.astype(action, xp.float32)[..., None]
+    number = xp.astype(xp.clip(action, -1, 9), xp.float32)[..., None]
     valid = (number >= 0) & (number <= 8) & (number == xp.floor(number))
     number = xp.where(valid, number, xp.zeros_like(number))
     buy = (number >= 1) & (number <= 4)

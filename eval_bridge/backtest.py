@@ -72,7 +72,7 @@ def backtest_bundle(bundle: Any, data: str | None, split: str) -> tuple[Any, Any
         raise InputError(
             data, f"holds {len(table.symbols)} symbols, the policy trades one", "Name a file of one symbol"
         )
-    span = table.ranges[split]
+    span = table.span(split)
     result = run_backtest(table, span, manifest.env, policy_actor(make_policy(bundle), table, span))
     return result, buy_and_hold(table, span, manifest.env)
 

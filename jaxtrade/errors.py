@@ -4,6 +4,8 @@ import difflib
 import sys
 from collections.abc import Callable, Iterable
 
+STOPPED = 130  # the shell's exit status for a command ended by Ctrl-C
+
 
 class InputError(ValueError):
     """Bad input. The text reads `where: what. remedy`; commands print it and exit with 2."""
@@ -29,5 +31,8 @@ def run_command(command: Callable[[list[str]], int]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return STOPPED
     except BrokenPipeError:
         return 1

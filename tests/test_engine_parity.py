@@ -36,6 +36,7 @@ class Case(NamedTuple):
     config: EnvConfig
     symbols: int
     missing: float = 0.0
+    volatility: float = 0.01
 
 
 CASES = {
@@ -43,6 +44,7 @@ CASES = {
     "long, five symbols, missing bars": Case(LONG, 5, 0.05),
     "short, one symbol, missing bars": Case(SHORT, 1, 0.05),
     "short, five symbols": Case(SHORT, 5),
+    "short, until ruin": Case(SHORT, 2, 0.05, 0.06),
     "fast profit": Case(LONG.model_copy(update={"reward": "fast_profit"}), 2, 0.05),
     "discrete, missing bars": Case(DISCRETE, 1, 0.05),
 }
@@ -50,7 +52,7 @@ CASES = {
 
 @lru_cache
 def table_of(case: Case) -> MarketTable:
-    return make_table(WINDOW, 1700, case.symbols, missing=case.missing)
+    return make_table(WINDOW, 1700, case.symbols, missing=case.missing, volatility=case.volatility)
 
 
 def actions_of(case: Case) -> np.ndarray:
@@ -135,7 +137,8 @@ def test_float64_environment_is_the_backtester(name: str, x64: None) -> None:
     case = CASES[name]
     wanted = live_in_numpy(case)
     assert np.nanmax(np.abs(wanted.equity - 1)) > 0.05
-    assert np.nanmean(wanted.fees > 0) > 0.1
+    assert np.mean(wanted.fees[~np.isnan(wanted.fees)] > 0) > 0.1
+    assert (np.nanmax(wanted.ruined) == 1) == (name == "short, until ruin")
     apart = check(live_in_jax(case, jnp.float64, actions_of(case)), wanted, DOUBLE)
     LOG.info("float64, %s: %s", name, apart)
 

@@ -1,5 +1,6 @@
 """One update of PPO: collect, estimate, learn, move the lanes."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -77,7 +78,7 @@ def minibatch_loss(
 
 def by_lane(rollout: Rollout, batch: Batch) -> tuple[Rollout, Batch]:
     """Put the lane axis first: leaves [L, G, A, ...] -> [G, L, A, ...]."""
-    swap = lambda leaf: jnp.swapaxes(leaf, 0, 1)  # noqa: E731
+    swap = partial(jnp.swapaxes, axis1=0, axis2=1)
     return rollout._replace(assets=swap(rollout.assets), account=swap(rollout.account)), jax.tree.map(swap, batch)
 
 

@@ -16,19 +16,21 @@ def main() -> int:
 
 def command(argv: list[str]) -> int:
     """Train, then export the best policy."""
+    from jaxtrade.errors import STOPPED
     from jaxtrade.market.table import load_table
     from train.cli import parse_arguments
     from train.folder import open_run
 
     config, resume = parse_arguments(argv)
     table = load_table(config.data, config.market, config.env.window)
+    table.span("validation")  # before anything is written
     run, config = open_run(config, table, resume)
     print(f"run: {run}   data: {config.data}   network: {config.network.kind}   {config.updates} updates")
     if table.warning:
         print(f"data warning: {table.warning}")
 
     from train.export import export_run
-    from train.run import STOPPED, train
+    from train.run import train
     from train.state import make_setup
 
     if not train(make_setup(config, table.ranges["train"]), table, run, resume is not None):

@@ -32,14 +32,14 @@ class ProgressView:
         self._console = Console()
         self._figures: dict[str, float] = {}
         self._progress = Progress(
-            TextColumn("update {task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.description} update {task.completed:.0f}/{task.total:.0f}"),
             BarColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self._console,
         )
-        self._task = self._progress.add_task("training", total=total, completed=done)
+        self._task = self._progress.add_task("compiling", total=total, completed=done)
         self._live = Live(self._render(), console=self._console, refresh_per_second=4)
         self._terminal = self._console.is_terminal
         self._began = time.monotonic()
@@ -60,7 +60,7 @@ class ProgressView:
     def show(self, figures: dict[str, float]) -> None:
         """Show the figures of an update; those that it lacks keep their last value."""
         self._figures |= figures
-        self._progress.update(self._task, completed=figures["update"])
+        self._progress.update(self._task, completed=figures["update"], description="training")
         if self._terminal:
             self._live.update(self._render())
         elif "validation_log_growth" in figures:

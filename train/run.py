@@ -1,6 +1,7 @@
 """A training run: the host loop over compiled chunks, and everything that happens between them."""
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,6 @@ from train.progress import ProgressView
 from train.state import Setup, TrainState, init_state
 
 CHUNK_SECONDS = 2.0
-STOPPED = 130  # the shell's exit status for a command ended by Ctrl-C
 
 
 class Stop:
@@ -36,6 +36,7 @@ class Stop:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        sys.stderr.write("\nstopping after this chunk of updates; once more to stop at once\n")
 
 
 @contextmanager
@@ -61,7 +62,7 @@ class Programs(NamedTuple):
 
 def make_programs(setup: Setup, table: MarketTable) -> Programs:
     """Return the programs; training sees the market only up to the end of its own range."""
-    validation = table.ranges["validation"]
+    validation = table.span("validation")
     return Programs(
         chunk=compile_chunk(setup),
         evaluate=compile_evaluation(setup, validation.decisions),
@@ -76,7 +77,9 @@ def train(setup: Setup, table: MarketTable, run: Path, resume: bool) -> bool:
     state = jax.device_put(init_state(setup, programs.market), jax.devices()[0])
     total = setup.config.updates
     with checkpoint.open_checkpoints(run) as manager, stop_signals() as stop:
-        if resume:
+        if resume and manager.latest_step() is None:
+            print("no checkpoint yet: starting from the beginning")
+        elif resume:
             state = checkpoint.restore(manager, checkpoint.pick(manager, "latest"), state)
         done = int(state.update)
         columns = [*metric_names(setup, state, programs), *VALIDATION]
@@ -130,7 +133,8 @@ def run_one_chunk(
 
 def host_row(setup: Setup, figures: dict[str, Any], update: int) -> Row:
     """Return the row of an update: sums over episodes become means, left out when no episode ended."""
-    row = {"update": float(update), "timesteps": float(update * setup.config.samples)}
+    bars = update * setup.schedule.lanes * setup.schedule.length
+    row = {"update": float(update), "timesteps": float(update * setup.config.samples), "bars": float(bars)}
     count = float(figures["episode_count"])
     for name, value in figures.items():
         if name == "episode_count":

@@ -48,32 +48,36 @@ def resolve_split(time: npt.NDArray[np.datetime64], split: SplitConfig) -> Split
 
 
 def make_ranges(time: npt.NDArray[np.datetime64], split: SplitConfig, history: int) -> dict[str, Range]:
-    """Return the ranges train, validation, test and all.
+    """Return the ranges train, validation, test and all; one that the data does not reach holds no decision.
 
     Args:
         time: [T] bar times.
         split: Resolved dates, each the last day of its range.
         history: Bars that must lie before the first decision; the look-back of later ranges may reach before them.
-
-    Raises:
-        InputError: A range would hold no decision.
     """
     days = time.astype("datetime64[D]")
     train_end = int(np.searchsorted(days, np.datetime64(split.train_until, "D"), side="right")) - 1
     validation_end = int(np.searchsorted(days, np.datetime64(split.validation_until, "D"), side="right")) - 1
     last = len(time) - 1
-    ranges = {
+    return {
         "train": Range(history, train_end),
         "validation": Range(max(train_end + 1, history), validation_end),
         "test": Range(max(validation_end + 1, history), last),
         "all": Range(history, last),
     }
-    for name, span in ranges.items():
-        if span.decisions < 1:
-            raise InputError(
-                f"range '{name}'",
-                f"holds no decision: {len(time)} bars, {history} of them needed as history, training until "
-                f"{split.train_until}, validation until {split.validation_until}",
-                "Give more bars, move the split dates, or shorten env.window and the feature spans",
-            )
-    return ranges
+
+
+def require_decisions(name: str, span: Range, split: SplitConfig, bars: int, history: int) -> Range:
+    """Return the range.
+
+    Raises:
+        InputError: It holds no decision.
+    """
+    if span.decisions >= 1:
+        return span
+    raise InputError(
+        f"range '{name}'",
+        f"holds no decision: {bars} bars, {history} of them needed as history, training until {split.train_until}, "
+        f"validation until {split.validation_until}",
+        "Choose another range, give more bars, move the split dates, or shorten env.window and the feature spans",
+    )

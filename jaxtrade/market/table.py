@@ -10,7 +10,7 @@ from jaxtrade.config import MarketConfig
 from jaxtrade.market import features as feature_room
 from jaxtrade.market.bars import Bars, load_bars
 from jaxtrade.market.scales import Scaler, apply_scaler, fit_scaler
-from jaxtrade.market.splits import Range, make_ranges, resolve_split
+from jaxtrade.market.splits import Range, make_ranges, require_decisions, resolve_split
 from jaxtrade.market.validate import STALE_OPEN_SHARE, stale_open_share
 from jaxtrade.rules.types import Known, Outcome
 
@@ -34,6 +34,11 @@ class MarketTable:
     config: MarketConfig  # with the split dates resolved
     data_hash: str
     stale_opens: float  # share of opens equal to the previous close
+
+    def span(self, name: str) -> Range:
+        """Return a range that holds at least one decision; InputError otherwise."""
+        history = self.ranges["all"].first
+        return require_decisions(name, self.ranges[name], self.config.split, len(self.time), history)
 
     @property
     def warning(self) -> str | None:
@@ -80,7 +85,8 @@ def build_table(bars: Bars, config: MarketConfig, window: int, scaler: Scaler | 
     ranges = make_ranges(bars.time, config.split, history=warm_up + window - 1)
     raw = feature_room.compute(bars, config.features)
     if scaler is None:
-        scaler = fit_scaler(raw[warm_up : ranges["train"].last + 1], config.features.clip)
+        train = require_decisions("train", ranges["train"], config.split, len(bars.time), ranges["all"].first)
+        scaler = fit_scaler(raw[warm_up : train.last + 1], config.features.clip)
     features = np.nan_to_num(apply_scaler(scaler, raw), nan=0.0)
     features[:warm_up] = np.nan
     mark = marks(bars)

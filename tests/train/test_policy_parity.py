@@ -1,0 +1,247 @@
+"""The Flax policy and the exported NumPy policy are one function, and so are the two deterministic walks.
+
+The measured differences are logged (`--log-cli-level=INFO`).
+"""
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from eval_bridge import layers
+from eval_bridge.backtester import policy_actor, run_backtest
+from eval_bridge.bundle import load_bundle, save_bundle
+from eval_bridge.policy import NumpyPolicy, make_policy
+from eval_bridge.spec import NetworkConfig
+from jaxtrade.config import EnvConfig
+from jaxtrade.envs.trading import make_env_params
+from jaxtrade.market.scales import Scaler
+from jaxtrade.market.table import MarketTable, load_table
+from jaxtrade.rules import AccountView
+from tests.helpers.worlds import make_table
+from train.bridge import flat_params, flax_answers, parity_error, random_views, write_bundle
+from train.config import TrainConfig
+from train.evaluate import walk
+from train.networks import LSTMBranch, init_params
+from train.state import Setup, make_setup
+
+LOG = logging.getLogger(__name__)
+LIMIT, EQUITY = 1e-5, 2e-5
+LSTM, MLP = NetworkConfig(), NetworkConfig(kind="mlp")
+
+
+class Case(NamedTuple):
+    """A network, its actions, and the market it sees."""
+
+    network: NetworkConfig
+    action: str
+    symbols: int = 1  # 1: the Nasdaq sample; more: a made-up panel
+
+
+CASES = {
+    "lstm, continuous": Case(LSTM, "continuous"),
+    "lstm, discrete9": Case(LSTM, "discrete9"),
+    "mlp, continuous": Case(MLP, "continuous"),
+    "mlp, discrete9": Case(MLP, "discrete9"),
+    "lstm, panel": Case(LSTM, "continuous", 3),
+    "mlp, panel": Case(MLP, "continuous", 3),
+}
+
+
+@lru_cache
+def table_of(symbols: int) -> MarketTable:
+    config = TrainConfig()
+    if symbols == 1:
+        return load_table("sample:nasdaq", config.market, config.env.window)
+    return make_table(config.env.window, 2200, symbols, missing=0.02)
+
+
+@lru_cache
+def trained(case: Case) -> tuple[Setup, Any]:
+    """Return the setup and parameters larger than fresh ones, so that actions differ; outputs are of the order of 1."""
+    table = table_of(case.symbols)
+    config = TrainConfig(network=case.network, env=EnvConfig(action=case.action))
+    setup = make_setup(config, table.ranges["train"])
+    params = init_params(setup.policy, jax.random.key(1), case.symbols, table.features.shape[-1])
+    params = jax.tree.map(np.array, jax.device_get(params))
+    params["actor_out"]["kernel"] *= 40
+    noise = np.random.default_rng(0)
+    larger = lambda leaf: 1.3 * leaf + noise.normal(0, 0.03, leaf.shape).astype(np.float32)  # noqa: E731
+    return setup, jax.tree.map(larger, params)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Path]:
+    """Return `case -> the file of its bundle`."""
+    folder = tmp_path_factory.mktemp("bundles")
+
+    @lru_cache
+    def bundle_of(case: Case) -> Path:
+        name = f"{case.network.kind}-{case.action}-{case.symbols}.npz"
+        return write_bundle(folder / name, trained(case)[0], table_of(case.symbols), trained(case)[1], update=1)
+
+    return bundle_of
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_numpy_answers_as_flax_does(name: str, bundles: Callable[[Case], Path]) -> None:
+    """Over the whole test range, with random accounts."""
+    case = CASES[name]
+    setup, params = trained(case)
+    table, policy = table_of(case.symbols), make_policy(load_bundle(bundles(case)))
+    span = table.ranges["test"]
+    assert span.decisions > 300
+    error = parity_error(setup, params, policy, table, span)
+    LOG.info("%s: %.3g", name, error)
+    assert error <= LIMIT, f"outputs or values differ by {error:.3g}"
+    bars = np.arange(span.first, span.last)
+    output, value = flax_answers(setup, params, table.features, bars, random_views(len(bars), case.symbols))
+    assert np.std(output) > 0.1
+    assert np.std(value) > 0.1
+    if case.action == "discrete9":
+        assert len(np.unique(np.argmax(output, axis=-1))) > 2
+
+
+@pytest.mark.parametrize("kind", ["swapped gates", "a bar late"])
+def test_a_wrong_forward_pass_is_noticed(
+    kind: str, bundles: Callable[[Case], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = CASES["lstm, continuous"]
+    policy = make_policy(load_bundle(bundles(case)))
+    real = layers.lstm_last
+
+    def late(params: Any, name: str, length: int, rows: np.ndarray, bars: np.ndarray) -> np.ndarray:
+        return real(params, name, length, rows, bars - (length == 60))
+
+    def swapped(params: Any, name: str, *rest: Any) -> np.ndarray:
+        order = np.r_[64:128, 0:64, 128:256]
+        return real({key: array[..., order] for key, array in params.items() if key.startswith(name)}, name, *rest)
+
+    monkeypatch.setattr("eval_bridge.policy.lstm_last", swapped if kind == "swapped gates" else late)
+    table = table_of(1)
+    assert parity_error(*trained(case), policy, table, table.ranges["test"]) > 10 * LIMIT
+    with pytest.raises(Exception, match="golden test differs"):
+        make_policy(load_bundle(bundles(case)))
+
+
+@pytest.mark.parametrize("name", ["lstm, panel", "mlp, panel", "lstm, discrete9"])
+def test_the_table_is_the_network_on_windows(name: str) -> None:
+    """What is encoded once for many bars is what the network answers for each bar's own window."""
+    case = CASES[name]
+    setup, params = trained(case)
+    table, reach = table_of(case.symbols), case.network.reach
+    first = table.ranges["test"].first
+    bars = np.arange(first, first + 20)
+    view = random_views(len(bars), case.symbols)
+    output, value = flax_answers(setup, params, table.features, bars, view)
+    last = jnp.full((1, 1), reach - 1, jnp.int32)
+    lift = lambda *leaves: (jnp.asarray(leaf)[None, None] for leaf in leaves)  # noqa: E731
+    one = jax.jit(lambda rows, *seen: setup.policy.apply({"params": params}, rows[None], last, *lift(*seen)))
+    for n, bar in enumerate(bars):
+        window = table.features[bar - reach + 1 : bar + 1]
+        dist_params, alone = one(window, view.assets[n], view.account[n])
+        answer = dist_params if setup.policy.discrete else dist_params.mean
+        np.testing.assert_allclose(answer[0, 0], output[n], atol=LIMIT)
+        np.testing.assert_allclose(alone[0, 0], value[n], atol=LIMIT)
+
+
+def test_a_branch_is_an_optimized_lstm_cell() -> None:
+    """Flax's own cell, its kernels hstacked in the order i, f, g, o, window by window."""
+    hidden, features, length, bars = 6, 5, 12, np.array([11, 12, 30, 39])
+    random = np.random.default_rng(0)
+    draw = lambda *shape: random.normal(0, 0.5, shape).astype(np.float32)  # noqa: E731
+    rows = draw(40, 2, features)
+    own = {"kernel_x": draw(features, 4 * hidden), "kernel_h": draw(hidden, 4 * hidden), "bias": draw(4 * hidden)}
+    x, h, b = (np.split(own[name], 4, axis=-1) for name in ("kernel_x", "kernel_h", "bias"))
+    theirs = {f"i{gate}": {"kernel": x[n]} for n, gate in enumerate("ifgo")}
+    theirs |= {f"h{gate}": {"kernel": h[n], "bias": b[n]} for n, gate in enumerate("ifgo")}
+    found = LSTMBranch(hidden, length).apply({"params": own}, rows[None], bars[None])[0]
+    layer = nn.RNN(nn.OptimizedLSTMCell(hidden, name="cell"))
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        for n, bar in enumerate(bars):
+            windows = np.swapaxes(rows[bar - length + 1 : bar + 1], 0, 1)  # [N, length, F]
+            wanted = layer.apply({"params": {"cell": theirs}}, windows)[:, -1]
+            np.testing.assert_allclose(found[n], wanted, atol=1e-6)
+    flat = {f"lstm/{name}": array for name, array in own.items()}
+    np.testing.assert_allclose(layers.lstm_last(flat, "lstm", length, rows, bars), found, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lstm, panel", "mlp, panel"])
+def test_symbols_may_be_permuted(name: str, bundles: Callable[[Case], Path]) -> None:
+    """Outputs follow their symbols, the value does not care; in Flax and in NumPy."""
+    case, order = CASES[name], np.array([2, 0, 1])
+    setup, params = trained(case)
+    rows, policy = table_of(3).features, make_policy(load_bundle(bundles(case)))
+    first = table_of(3).ranges["test"].first
+    bars, view = np.arange(first, first + 30), random_views(30, 3)
+    other = AccountView(view.assets[:, order], view.account)
+    output, value = flax_answers(setup, params, rows, bars, view)
+    permuted, same = flax_answers(setup, params, rows[:, order], bars, other)
+    np.testing.assert_allclose(permuted, output[:, order], atol=LIMIT)
+    np.testing.assert_allclose(same, value, atol=LIMIT)
+    assert np.max(np.abs(permuted - output)) > 0.1
+    found = policy.head(policy.market(rows[:, order], bars), other)
+    np.testing.assert_allclose(found.output, output[:, order], atol=LIMIT)
+
+
+def both_walks(case: Case, policy: NumpyPolicy, split: str = "test") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the equities of the environment's walk and of the backtest, and the environment's actions."""
+    setup, params = trained(case)
+    table = table_of(case.symbols)
+    span = table.ranges[split]
+    env_params = make_env_params(table, span, setup.config.env)
+    with jax.default_matmul_precision("highest"):
+        seen = jax.jit(lambda p: walk(setup, p, env_params, span.decisions)[1])(params)
+    result = run_backtest(table, span, setup.config.env, policy_actor(policy, table, span))
+    return np.asarray(seen["equity"], np.float64), result.series("equity"), np.asarray(seen["action"])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_deterministic_walks_agree(name: str, bundles: Callable[[Case], Path]) -> None:
+    case = CASES[name]
+    found, wanted, actions = both_walks(case, make_policy(load_bundle(bundles(case))))
+    apart = float(np.max(np.abs(found / wanted - 1)))
+    LOG.info("%s: equity %.3g apart after %d bars, ends at %.4f", name, apart, len(found), wanted[-1])
+    assert apart <= EQUITY, f"equity differs by {apart:.3g}"
+    assert np.std(actions) > 0
+    assert abs(wanted[-1] - 1) > 1e-3
+
+
+def test_a_policy_a_little_off_is_noticed(bundles: Callable[[Case], Path]) -> None:
+    case = CASES["lstm, continuous"]
+    bundle = load_bundle(bundles(case))
+    off = bundle.params | {"actor_out/bias": bundle.params["actor_out/bias"] + np.float32(0.01)}
+    found, wanted, _ = both_walks(case, NumpyPolicy(bundle._replace(params=off)))
+    assert np.max(np.abs(found / wanted - 1)) > EQUITY
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_bundle_holds_the_parameters_bitwise(name: str, bundles: Callable[[Case], Path], tmp_path: Path) -> None:
+    case = CASES[name]
+    bundle, wanted = load_bundle(bundles(case)), flat_params(trained(case)[1])
+    assert set(bundle.params) == set(wanted)
+    for key, array in wanted.items():
+        np.testing.assert_array_equal(bundle.params[key].view(np.uint32), array.view(np.uint32))
+    assert bundle.manifest.parity_error <= LIMIT
+    fields = {key: value for key, value in dict(bundle.manifest).items() if key not in ("arrays", "schema_version")}
+    save_bundle(tmp_path / "again.npz", fields, bundle.params, bundle.golden)
+    again = load_bundle(tmp_path / "again.npz")
+    assert again.manifest == bundle.manifest
+    jax.tree.map(np.testing.assert_array_equal, again.params, bundle.params)
+
+
+def test_the_policy_sees_the_scaler_of_its_training(bundles: Callable[[Case], Path]) -> None:
+    """The manifest's statistics rebuild the very features of training."""
+    case = CASES["mlp, continuous"]
+    manifest, table = load_bundle(bundles(case)).manifest, table_of(1)
+    scaler = Scaler(np.array(manifest.scaler_mean), np.array(manifest.scaler_std), manifest.market.features.clip)
+    again = load_table("sample:nasdaq", manifest.market, manifest.env.window, scaler)
+    np.testing.assert_array_equal(again.features, table.features)
+    assert again.data_hash == manifest.data.sha256

@@ -16,6 +16,7 @@ from jaxtrade.market.table import MarketTable
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+DUST = 1e-6
 
 
 class Market(NamedTuple):
@@ -132,11 +133,13 @@ class NumpyEnv:
         size = np.clip(np.where(np.isfinite(action), action, 0), -1, 1).astype(np.float32)
         wanted = (np.abs(size) > np.float32(rules.dead_band)) & tradable
         order = np.where(wanted, size * (rules.trade_limit * equity), 0.0)
-        if rules.allow_short:
-            return order, np.zeros_like(wanted)
-        floor = -self.position
-        close = (order <= floor) & (order < 0) & (floor < 0)
-        return np.maximum(order, floor, out=order), close
+        close = np.zeros_like(wanted)
+        if not rules.allow_short:
+            floor = -self.position
+            close = (order <= floor) & (order < 0) & (floor < 0)
+            np.maximum(order, floor, out=order)
+        order[(np.abs(order) <= DUST * equity) & ~close] = 0
+        return order, close
 
     def _liquidate_ruined(self) -> Bools:
         """Sell out ruined accounts at the mark and return which they are, [E]."""
@@ -155,7 +158,9 @@ class NumpyEnv:
         rules, held = self.rules, -self.position
         np.copyto(order, held, where=close)
         order *= can_fill
+        dust = DUST * (self.cash + self.position.sum(axis=0))
         reducing = np.clip(order, np.minimum(held, 0), np.maximum(held, 0))
+        np.copyto(reducing, held, where=(reducing != 0) & (np.abs(held - reducing) <= dust))
         increasing = order - reducing
         left = self.position + reducing
         self.basis *= np.divide(left, self.position, out=np.zeros_like(left), where=self.position != 0)
@@ -164,14 +169,15 @@ class NumpyEnv:
         self.cash -= net + rules.commission(np.abs(reducing).sum(axis=0), net)
 
         total, net = np.abs(increasing).sum(axis=0), increasing.sum(axis=0)
-        fees = rules.commission(total, net)
         equity = self.cash + left.sum(axis=0)
         room = rules.max_leverage * equity - np.abs(left).sum(axis=0)
-        need = total + rules.max_leverage * fees
+        need = total + rules.max_leverage * rules.commission(total, net)
         share = np.divide(room, need, out=np.ones_like(room), where=need > 0)
-        np.clip(share, 0, 1, out=share)
-        increasing *= share
-        self.cash -= share * (net + fees)
+        increasing *= np.clip(share, 0, 1, out=share)
+        size = np.abs(increasing)
+        increasing *= size > dust
+        net = increasing.sum(axis=0)
+        self.cash -= net + rules.commission((size * (size > dust)).sum(axis=0), net)
         self.position += increasing
         self.basis += increasing
         self.idle += 1

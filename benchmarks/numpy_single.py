@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.numpy_env import Market, Rules
+from benchmarks.numpy_env import DUST, Market, Rules
 
 Floats = list[float]
 
@@ -72,6 +72,8 @@ class SingleEnv:
                 order[s] = size * self.rules.trade_limit * equity
                 if not self.rules.allow_short and order[s] < 0 and order[s] <= -self.position[s]:
                     order[s], close[s] = -self.position[s], self.position[s] > 0
+                if abs(order[s]) <= DUST * equity and not close[s]:
+                    order[s] = 0.0
         return order, close
 
     def _liquidate_if_ruined(self) -> bool:
@@ -90,6 +92,7 @@ class SingleEnv:
     def _fill(self, order: Floats, close: list[bool]) -> None:
         """Fill the reducing parts of the orders in full, then the increasing parts by one common share."""
         increasing: dict[int, float] = {}
+        dust = DUST * (self.cash + sum(self.position))
         for s in self.symbols:
             self.idle[s] += 1
             held = self.position[s]
@@ -99,9 +102,9 @@ class SingleEnv:
             if wanted * held >= 0:
                 increasing[s] = wanted
                 continue
-            reducing = math.copysign(min(abs(wanted), abs(held)), wanted)
+            reducing = wanted if abs(wanted) < abs(held) - dust else -held
             self._trade(s, reducing, self.basis[s] * (reducing / held))
-            if wanted != reducing:
+            if wanted != reducing and not close[s]:
                 increasing[s] = wanted - reducing
         if not increasing:
             return
@@ -110,7 +113,8 @@ class SingleEnv:
         need = sum(abs(value) + leverage * self._commission(value) for value in increasing.values())
         share = min(max(room / need, 0.0), 1.0)
         for s, value in increasing.items():
-            self._trade(s, share * value, share * value)
+            if abs(share * value) > dust:
+                self._trade(s, share * value, share * value)
 
     def _trade(self, s: int, value: float, basis: float) -> None:
         """Book a trade of a signed value, which changes the basis by `basis`."""

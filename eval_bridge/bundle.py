@@ -48,7 +48,8 @@ def save_bundle(
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz.tmp")
     except OSError as error:
-        raise InputError(path, f"cannot be written ({error.strerror})", "Name a file in a folder that exists") from None
+        what = f"no bundle can be written here ({error.strerror})"
+        raise InputError(path.parent, what, "Name a file in a folder that exists") from None
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, allow_pickle=False, **{MANIFEST: text}, **arrays)

@@ -4,11 +4,7 @@ import html
 import io
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.dates as mdates
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -94,14 +90,14 @@ returns, no risk-free rate, ddof 1. Money in the currency of the prices. A singl
 
 def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight")
-    plt.close(figure)
+    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
 
 def _axes(label: str, height: float) -> tuple[Figure, Any]:
-    figure, axes = plt.subplots(figsize=(9, height))
+    figure = Figure(figsize=(9, height))
+    axes = figure.subplots()
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.01)

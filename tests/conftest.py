@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 
-os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax

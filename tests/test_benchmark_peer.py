@@ -3,17 +3,20 @@
 from collections import Counter
 from collections.abc import Callable
 
+import jax
 import numpy as np
 import pytest
 
 from benchmarks import numpy_env
 from benchmarks.numpy_env import NumpyEnv, market_of, rules_of
+from benchmarks.numpy_ppo import NumpyPPO
 from benchmarks.numpy_single import SingleEnv
 from jaxtrade.assemble import rule_book, rule_params
 from jaxtrade.config import CostConfig, EnvConfig, MarketConfig
 from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.market.table import MarketTable, build_table
 from jaxtrade.rules import Account, Known, Outcome, Record, advance, observe, open_account
+from tests.conftest import small_config
 
 ACCOUNTS, STEPS = 48, 250
 SHORT = EnvConfig(
@@ -75,28 +78,6 @@ def close_to(found: np.ndarray, wanted: np.ndarray, name: str) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
-def settle_dust(
-    env: NumpyEnv | SingleEnv, record: Record, account: Account, action: np.ndarray, config: EnvConfig
-) -> None:
-    """Take over what rounding alone decides.
-
-    Whether an order that meets an account without room trades 1e-17 or nothing is a matter of rounding, but then the
-    symbol counts as traded, and perhaps as held.
-    """
-    asked = np.abs(np.nan_to_num(action)) > config.dead_band
-    dust = (asked & (np.abs(record.fill_value) < 1e-12)).T
-    for name in ("position", "basis", "idle"):
-        setattr(env, name, np.where(dust, getattr(account, name).T, getattr(env, name)))
-
-
-def settle_dust_single(env: SingleEnv, record: Record, account: Account, action: np.ndarray, config: EnvConfig) -> None:
-    for name in ("position", "basis", "idle"):
-        setattr(env, name, np.array(getattr(env, name))[:, None])
-    settle_dust(env, record, account, action, config)
-    for name in ("position", "basis", "idle"):
-        setattr(env, name, getattr(env, name)[:, 0].tolist())
-
-
 def compare_batched(symbols: int, config: EnvConfig) -> Counter:
     """Run both and compare after every step. Return how often each kind of thing happened."""
     table = market_with_holes(symbols)
@@ -115,7 +96,6 @@ def compare_batched(symbols: int, config: EnvConfig) -> Counter:
         close_to(env.cash, account.cash, "cash")
         close_to(env.position.T, account.position, "position")
         close_to(env.basis.T, account.basis, "basis")
-        settle_dust(env, record, account, action, config)
         close_to(env.observe(), reference.observe(env.t), "observation")
         held = account.position != 0
         kinds += Counter(
@@ -157,7 +137,6 @@ def test_the_single_peer_follows_the_rules(name: str) -> None:
             close_to(env.cash, account.cash[0], "cash")
             close_to(env.position, account.position[0], "position")
             close_to(env.basis, account.basis[0], "basis")
-            settle_dust_single(env, record, account, action, config)
             close_to(env.observe(), reference.observe(np.array([env.t]))[0], "observation")
             assert result.terminated == record.ruined[0]
             ended = result.terminated or result.truncated
@@ -196,3 +175,16 @@ def test_a_peer_with_other_rules_is_caught(plant: Callable, monkeypatch: pytest.
     plant(monkeypatch)
     with pytest.raises(AssertionError):
         compare_batched(*CONFIGS["four symbols, short"])
+
+
+def test_the_peer_learner_learns_from_what_it_did(small_table: MarketTable) -> None:
+    config = small_config(network={"kind": "mlp", "hidden": 8, "head": 16})
+    peer = NumpyPPO(small_table, config)
+    before, seen = jax.device_get(peer.params), peer.collect(jax.random.key(1))
+    assert seen.observation.shape[:2] == (config.ppo.rollout_length, config.num_envs)
+    dist_params, value = jax.jit(peer.brain.decide)(peer.params, seen.observation[3])
+    np.testing.assert_allclose(peer.brain.distribution.log_prob(dist_params, seen.action[3]), seen.log_prob[3], 1e-5)
+    np.testing.assert_allclose(value, seen.value[3], 1e-5)
+    assert np.isfinite(peer.update())
+    moved = jax.tree.map(lambda old, new: float(np.max(np.abs(old - new))), before, jax.device_get(peer.params))
+    assert min(jax.tree.leaves(moved)) > 0

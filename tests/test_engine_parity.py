@@ -178,9 +178,6 @@ def test_float32_views_agree(name: str) -> None:
     LOG.info("float32 views, %s: %s", name, check_views(ROOMY[name], jnp.float32, VIEW))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="fully invested, rounding decides whether 1e-8 more is bought, and idle restarts"
-)
 def test_views_agree_when_fully_invested() -> None:
     check_views(CASES["long, five symbols, missing bars"], jnp.float32, VIEW)
 

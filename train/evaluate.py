@@ -16,7 +16,7 @@ BARS_AT_ONCE = 512  # bars encoded together
 def market_table(setup: Setup, params: Any, env_params: EnvParams, decisions: int) -> jax.Array:
     """Encode every decision bar of a range, in parts that bound the memory, [decisions, N, 2H]."""
     parts = -(-decisions // BARS_AT_ONCE)
-    offsets = jnp.minimum(jnp.arange(parts * BARS_AT_ONCE), decisions - 1).reshape(parts, 1, BARS_AT_ONCE)
+    offsets = jnp.minimum(jnp.arange(parts * BARS_AT_ONCE, dtype=jnp.int32), decisions - 1).reshape(parts, 1, -1)
     rows = env_params.features.astype(env_params.outcome.gap.dtype)[None]
 
     def encode(bars: jax.Array) -> jax.Array:

@@ -86,7 +86,8 @@ def draw_minibatches(setup: Setup, key: jax.Array) -> jax.Array:
     """Return the steps of each minibatch, [epochs * minibatches, G, n]: time is permuted inside each lane."""
     ppo, (lanes, length) = setup.config.ppo, setup.schedule[:2]
     keys = jax.random.split(key, (ppo.epochs, lanes))
-    order = jax.vmap(jax.vmap(lambda each: jax.random.permutation(each, length)))(keys)  # [epochs, G, L]
+    steps = jnp.arange(length, dtype=jnp.int32)
+    order = jax.vmap(jax.vmap(lambda each: jax.random.permutation(each, steps)))(keys)  # [epochs, G, L]
     parts = order.reshape(ppo.epochs, lanes, ppo.minibatches, length // ppo.minibatches)
     return jnp.swapaxes(parts, 1, 2).reshape(ppo.epochs * ppo.minibatches, lanes, -1)
 

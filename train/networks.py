@@ -48,8 +48,8 @@ class LSTMBranch(nn.Module):
     def __call__(self, rows: jax.Array, bars: jax.Array) -> jax.Array:
         """Encode windows: rows [G, R, N, F], bars [G, n] indices of their last rows -> [G, n, N, hidden]."""
         hidden, features = self.hidden, rows.shape[-1]
-        kernel_x = self.param("kernel_x", nn.initializers.lecun_normal(), (features, 4 * hidden))
-        kernel_h = self.param("kernel_h", nn.initializers.orthogonal(), (hidden, 4 * hidden))
+        kernel_x = self.param("kernel_x", nn.initializers.lecun_normal(), (features, 4 * hidden), jnp.float32)
+        kernel_h = self.param("kernel_h", nn.initializers.orthogonal(), (hidden, 4 * hidden), jnp.float32)
         bias = self.param("bias", _forget_bias, (4 * hidden,))
         kernel = jnp.concatenate([kernel_x, kernel_h])  # one matrix product a cell
         zero = jnp.zeros((*bars.shape, rows.shape[2], hidden), rows.dtype)
@@ -62,7 +62,7 @@ class LSTMBranch(nn.Module):
             memory = nn.sigmoid(f) * memory + nn.sigmoid(i) * nn.tanh(g)
             return (memory, nn.sigmoid(o) * nn.tanh(memory)), None
 
-        (_, output), _ = jax.lax.scan(cell, (zero, zero), jnp.arange(self.length - 1, -1, -1))
+        (_, output), _ = jax.lax.scan(cell, (zero, zero), jnp.arange(self.length - 1, -1, -1, dtype=jnp.int32))
         return output
 
 
@@ -108,7 +108,7 @@ class Policy(nn.Module):
         self.actor_out = nn.Dense(9 if self.discrete else 1, kernel_init=nn.initializers.orthogonal(0.01))
         self.critic_out = nn.Dense(1, kernel_init=nn.initializers.orthogonal(1.0))
         if not self.discrete:
-            self.log_std = self.param("log_std", nn.initializers.constant(self.config.log_std), ())
+            self.log_std = self.param("log_std", nn.initializers.constant(self.config.log_std), (), jnp.float32)
 
     def market(self, rows: jax.Array, bars: jax.Array) -> jax.Array:
         """Return the embedding table, multiplied into the head's first layer.
@@ -157,6 +157,7 @@ def make_policy(config: NetworkConfig, action: str) -> tuple[Policy, Distributio
 def init_params(policy: Policy, key: jax.Array, symbols: int, features: int) -> Any:
     """Return fresh parameters for `symbols` x `features` inputs."""
     reach = policy.config.reach
-    rows = jnp.zeros((1, reach, symbols, features))
-    bars = jnp.full((1, 1), reach - 1, jnp.int32)
-    return policy.init(key, rows, bars, jnp.zeros((1, 1, symbols, 4)), jnp.zeros((1, 1, 3)))["params"]
+    rows, assets, account = (
+        jnp.zeros(shape, jnp.float32) for shape in ((1, reach, symbols, features), (1, 1, symbols, 4), (1, 1, 3))
+    )
+    return policy.init(key, rows, jnp.full((1, 1), reach - 1, jnp.int32), assets, account)["params"]

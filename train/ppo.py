@@ -16,12 +16,14 @@ def main() -> int:
 
 def command(argv: list[str]) -> int:
     """Train, then export the best policy."""
-    from jaxtrade.errors import STOPPED
-    from jaxtrade.market.table import load_table
     from train.cli import parse_arguments
-    from train.folder import open_run
 
     config, resume = parse_arguments(argv)
+
+    from jaxtrade.errors import STOPPED
+    from jaxtrade.market.table import load_table
+    from train.folder import open_run
+
     table = load_table(config.data, config.market, config.env.window)
     table.span("validation")  # before anything is written
     run, config = open_run(config, table, resume)

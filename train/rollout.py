@@ -27,13 +27,13 @@ class Rollout(NamedTuple):
 
 def lane_bars(setup: Setup, state: TrainState) -> jax.Array:
     """Return the bars of the coming rollout and the one after it, [G, L+1]."""
-    return state.lanes.bar[:, None] + jnp.arange(setup.schedule.length + 1)[None, :]
+    return state.lanes.bar[:, None] + jnp.arange(setup.schedule.length + 1, dtype=jnp.int32)[None, :]
 
 
 def lane_rows(setup: Setup, state: TrainState, env_params: EnvParams) -> jax.Array:
     """Return the feature rows that the coming rollout needs, [G, W-1+L+1, N, F]."""
     reach = setup.policy.config.reach
-    offsets = jnp.arange(1 - reach, setup.schedule.length + 1)
+    offsets = jnp.arange(1 - reach, setup.schedule.length + 1, dtype=jnp.int32)
     rows = env_params.features[state.lanes.bar[:, None] + offsets[None, :]]
     return rows.astype(env_params.outcome.gap.dtype)
 
@@ -60,7 +60,7 @@ def collect(setup: Setup, state: TrainState, env_params: EnvParams, key: jax.Arr
     rows = lane_rows(setup, state, env_params)
     bars = lane_bars(setup, state)
     reach, length = setup.policy.config.reach, setup.schedule.length
-    at = jnp.broadcast_to(jnp.arange(reach - 1, reach + length)[None, :], bars.shape)
+    at = jnp.broadcast_to(jnp.arange(reach - 1, reach + length, dtype=jnp.int32)[None, :], bars.shape)
     market = setup.policy.apply({"params": state.params}, rows, at, method="market")  # [G, L+1, N, 2H]
     market_by_bar = jnp.swapaxes(market, 0, 1)
     known, outcome = jax.tree.map(lambda leaf: leaf[bars.T], (env_params.known, env_params.outcome))  # [L+1, G, N]

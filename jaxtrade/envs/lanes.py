@@ -59,8 +59,8 @@ def _segment_start(
     """Return the first bar of the draw-th segment of the endless shuffled queue."""
     first, last = span
     key_order, key_phase = jax.random.split(jax.random.fold_in(key, draw // schedule.segments))
-    slot = jax.random.permutation(key_order, schedule.segments)[draw % schedule.segments]
-    phase = jax.random.randint(key_phase, (), 0, schedule.segment_bars)
+    slot = jax.random.permutation(key_order, jnp.arange(schedule.segments, dtype=jnp.int32))[draw % schedule.segments]
+    phase = jax.random.randint(key_phase, (), 0, schedule.segment_bars, jnp.int32)
     return first + jnp.clip(slot * schedule.segment_bars - phase, 0, last - first - schedule.segment_bars)
 
 
@@ -77,9 +77,9 @@ def start_lanes(schedule: LaneSchedule, key: jax.Array, first: jax.Array, last: 
 def next_lanes(schedule: LaneSchedule, lanes: Lanes, first: jax.Array, last: jax.Array) -> tuple[Lanes, jax.Array]:
     """Move on by one rollout. Return the lanes and which of them jumped, [G]."""
     jumped = lanes.left <= 1
-    draw = lanes.draws + jnp.cumsum(jumped.astype(jnp.int32)) - 1
+    draw = lanes.draws + jnp.cumsum(jumped, dtype=jnp.int32) - 1
     start = jax.vmap(lambda number: _segment_start(schedule, lanes.key, number, (first, last)))(draw)
     bar = jnp.where(jumped, start, lanes.bar + schedule.length)
     left = jnp.where(jumped, schedule.rollouts, lanes.left - 1)
-    draws = lanes.draws + jnp.sum(jumped.astype(jnp.int32))
+    draws = lanes.draws + jnp.sum(jumped, dtype=jnp.int32)
     return Lanes(bar=bar, left=left, draws=draws, key=lanes.key), jumped

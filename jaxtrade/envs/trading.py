@@ -96,7 +96,8 @@ class TradingCore(environment.Environment[EnvState, EnvParams]):
     def reset_env(self, key: jax.Array, params: EnvParams) -> tuple[Any, EnvState]:
         """Draw a first bar uniformly over the decisions of the range, then `reset_at`."""
         key_bar, key_observe = jax.random.split(key)
-        return self.reset_at(key_observe, params, jax.random.randint(key_bar, (), params.first_bar, params.last_bar))
+        bar = jax.random.randint(key_bar, (), params.first_bar, params.last_bar, jnp.int32)
+        return self.reset_at(key_observe, params, bar)
 
     def view(self, state: EnvState, known: Known, params: EnvParams) -> Obs:
         """Observe the account at a bar whose known part, leaves [N], the caller has already gathered."""

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from jaxtrade.rules.costs import commission
-from jaxtrade.rules.types import Account, Array, Namespace, Orders, RuleParams, equity_of, gross_of
+from jaxtrade.rules.types import DUST, Account, Array, Namespace, Orders, RuleParams, equity_of, gross_of
 
 
 class Fill(NamedTuple):
@@ -32,13 +32,15 @@ def revalue(xp: Namespace, account: Account, change: Array) -> tuple[Account, Ar
     return account._replace(position=account.position + gain), xp.sum(gain, axis=-1)
 
 
-def split_at_zero(xp: Namespace, orders: Orders, position: Array) -> tuple[Array, Array]:
-    """Split signed orders into a reducing part (towards zero, at most to zero) and an increasing part, [..., S]."""
+def split_at_zero(xp: Namespace, orders: Orders, position: Array, dust: Array) -> tuple[Array, Array]:
+    """Split signed orders into a reducing part (towards zero, at most to zero) and an increasing part, [..., S].
+
+    An order that would leave no more than `dust`, [..., 1], of a position closes it.
+    """
     zero = xp.zeros_like(position)
-    size = xp.minimum(xp.abs(orders.value), xp.abs(position))
     opposite = orders.value * position < 0
-    reducing = xp.where(opposite, xp.sign(orders.value) * size, zero)
-    reducing = xp.where(orders.close_out, -position, reducing)
+    closes = orders.close_out | (opposite & (xp.abs(orders.value) >= xp.abs(position) - dust))
+    reducing = xp.where(closes, -position, xp.where(opposite, orders.value, zero))
     return reducing, xp.where(orders.close_out, zero, orders.value - reducing)
 
 
@@ -55,11 +57,11 @@ def affordable(xp: Namespace, account: Account, increasing: Array, params: RuleP
     return xp.maximum(zero, xp.minimum(one, share))
 
 
-def reduce_positions(xp: Namespace, account: Account, reducing: Array, close_out: Array) -> tuple[Account, Array]:
+def reduce_positions(xp: Namespace, account: Account, reducing: Array) -> tuple[Account, Array]:
     """Fill the reducing parts, fees aside. Return the account and the realised profit, [...]."""
     position, basis = account.position, account.basis
     zero, one = xp.zeros_like(position), xp.ones_like(position)
-    closes = close_out | (reducing == -position)
+    closes = reducing == -position
     left = xp.where(closes, zero, position + reducing)
     kept = basis * (left / xp.where(position != 0, position, one))  # a small rest keeps its unrealised return exactly
     account = account._replace(cash=account.cash - xp.sum(reducing, axis=-1), position=left, basis=kept)
@@ -70,11 +72,13 @@ def fill(xp: Namespace, account: Account, orders: Orders, can_fill: Array, param
     """Fill orders at the open of t+1: reducing parts in full, then increasing parts by one common share."""
     zero = xp.zeros_like(account.position)
     orders = orders._replace(value=xp.where(can_fill, orders.value, zero), close_out=orders.close_out & can_fill)
-    reducing, increasing = split_at_zero(xp, orders, account.position)
+    dust = DUST * equity_of(xp, account)[..., None]
+    reducing, increasing = split_at_zero(xp, orders, account.position, dust)
     fees_reducing = commission(xp, reducing, params)
-    account, realized = reduce_positions(xp, account, reducing, orders.close_out)
+    account, realized = reduce_positions(xp, account, reducing)
     account = account._replace(cash=account.cash - fees_reducing)
     increasing = increasing * affordable(xp, account, increasing, params)[..., None]
+    increasing = xp.where(xp.abs(increasing) > dust, increasing, zero)
     fees_increasing = commission(xp, increasing, params)
     traded = reducing + increasing
     account = account._replace(

@@ -46,10 +46,7 @@ def advance(
     fills = fill(xp, at_open.account, orders, outcome.can_fill, params)
     account, gain_move = revalue(xp, fills.account, outcome.move)
     at_mark = liquidate_if_ruined(xp, account, params)
-    equity = equity_of(xp, at_mark.account)
-    account = at_mark.account._replace(peak_equity=xp.maximum(before.peak_equity, equity))
-
-    equity_before = equity_of(xp, before)
+    equity_before, equity = equity_of(xp, before), equity_of(xp, at_mark.account)
     fees = at_open.fees + fills.fees + at_mark.fees
     shortfall = at_open.shortfall + at_mark.shortfall
     fill_value = at_open.value + fills.value
@@ -68,4 +65,4 @@ def advance(
         rejected=orders.rejected,
         ruined=at_open.ruined | at_mark.ruined,
     )
-    return account, record
+    return at_mark.account._replace(peak_equity=xp.maximum(before.peak_equity, equity)), record

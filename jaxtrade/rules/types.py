@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 Array = Any  # an array of whichever namespace the caller works in
 Namespace = Any
 
+DUST = 1e-6  # share of equity below which an amount is rounding, not a trade
+
 
 class Account(NamedTuple):
     """What a trader owns, in multiples of the starting capital."""

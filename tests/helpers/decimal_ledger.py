@@ -14,6 +14,7 @@ import numpy as np
 PRECISION = 50
 ZERO = Decimal(0)
 ONE = Decimal(1)
+DUST = Decimal("1e-6")
 HOLD, LAST_BUY, FULL_CLOSE = 0, 4, 8
 
 
@@ -170,7 +171,7 @@ class DecimalLedger:
 
     def _limited(self, orders: list[_Order]) -> list[_Order]:
         if self.params.allow_short:
-            return orders
+            return [self._without_dust(order) for order in orders]
         limited = []
         for order, held in zip(orders, self.position, strict=True):
             holding = max(held, ZERO)
@@ -178,7 +179,10 @@ class DecimalLedger:
                 limited.append(_Order(-holding, holding > 0))
             else:
                 limited.append(order)
-        return limited
+        return [self._without_dust(order) for order in limited]
+
+    def _without_dust(self, order: _Order) -> _Order:
+        return order if order.closes or abs(order.value) > DUST * self.equity() else _Order()
 
     # Prices and ruin --------------------------------------------------------------------------------------------------
 
@@ -212,15 +216,18 @@ class DecimalLedger:
 
     def _fill(self, orders: list[_Order], can_fill: Sequence[bool], record: LedgerRecord) -> None:
         """Fill the orders at the open: the reducing parts in full, then the increasing parts by one factor."""
-        fills, increases = [], []
+        fills, increases, dust = [], [], DUST * self.equity()
         for symbol, order in enumerate(orders):
             record.blocked[symbol] = order.value != 0 and not can_fill[symbol]
             kept = order if can_fill[symbol] else _Order()
-            fills.append(self._reduce(symbol, kept, record))
+            fills.append(self._reduce(symbol, kept, dust, record))
             increases.append(ZERO if kept.closes else kept.value - fills[symbol])
         self.fill_factor = self._increase_factor(increases)
         for symbol, asked in enumerate(increases):
-            filled, fee = self.fill_factor * asked, self.fill_factor * self._fee(asked)
+            filled = self.fill_factor * asked
+            if abs(filled) <= dust:
+                continue
+            fee = self._fee(filled)
             self.cash -= filled + fee
             self.position[symbol] += filled
             self.basis[symbol] += filled
@@ -229,13 +236,13 @@ class DecimalLedger:
         self.idle = [0 if filled else bars + 1 for filled, bars in zip(fills, self.idle, strict=True)]
         record.fill_value = [sold + filled for sold, filled in zip(record.fill_value, fills, strict=True)]
 
-    def _reduce(self, symbol: int, order: _Order, record: LedgerRecord) -> Decimal:
+    def _reduce(self, symbol: int, order: _Order, dust: Decimal, record: LedgerRecord) -> Decimal:
         """Fill the part of an order that reduces a position, and give its signed value."""
         held = self.position[symbol]
         if order.closes:
             reduced = -held
         elif order.value * held < 0:
-            reduced = min(abs(order.value), abs(held)).copy_sign(order.value)
+            reduced = order.value if abs(order.value) < abs(held) - dust else -held
         else:
             return ZERO
         if not held:

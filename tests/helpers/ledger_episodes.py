@@ -115,7 +115,6 @@ def run_case(case: Case) -> Counter:
             mine = Account(*(np.array(value[place]) for value in account))
             compare(ledger, expected, mine, Record(*(np.array(value[place]) for value in record)))
             count(kinds, ledger, expected, held)
-            adopt_dust(ledger, expected, mine)
             if ledger.ruined:
                 ledgers[index] = DecimalLedger(case.symbols, case.params)
         account = restart(account, fresh, record.ruined)
@@ -131,9 +130,9 @@ def restart(account: Account, fresh: Account, ruined: np.ndarray) -> Account:
 def compare(ledger: DecimalLedger, expected: LedgerRecord, account: Account, record: Record) -> None:
     """Assert that the rule book's account and record are the ledger's, one account at a time.
 
-    Amounts agree to the tolerance, relative to all the money in play. Flags agree exactly, a position that the ledger
-    closed is exactly zero, and `idle` agrees wherever the ledger's fill was more than dust. The specification does
-    not say what a liquidation does to `idle`, and nothing reads it afterwards: it is compared while the account lives.
+    Amounts agree to the tolerance, relative to all the money in play. Flags, what was filled and `idle` agree exactly,
+    and a position that the ledger closed is exactly zero. Nothing reads the `idle` of a ruined account: it is compared
+    while the account lives.
     """
     for name in FLAGS:
         np.testing.assert_array_equal(getattr(record, name), getattr(expected, name), err_msg=name)
@@ -151,22 +150,9 @@ def compare(ledger: DecimalLedger, expected: LedgerRecord, account: Account, rec
     closed = (fills > 0) & np.array([held == 0 for held in ledger.position])
     assert np.all(account.position[closed] == 0), f"a closed position left {account.position[closed]}"
     assert np.all(account.basis[closed] == 0), f"a closed position left the basis {account.basis[closed]}"
+    np.testing.assert_array_equal(record.fill_value != 0, fills != 0, err_msg="filled")
     if not ledger.ruined:
-        clear = (fills > DUST) | ((fills == 0) & (record.fill_value == 0))
-        np.testing.assert_array_equal(account.idle[clear], np.array(ledger.idle)[clear], err_msg="idle")
-        assert np.all(np.abs(record.fill_value[~clear]) <= 2 * DUST), "a fill is dust in the ledger only"
-
-
-def adopt_dust(ledger: DecimalLedger, expected: LedgerRecord, account: Account) -> None:
-    """Let the ledger take over what rounding left of the rule book's cash and positions, and nothing larger."""
-    if abs(ledger.cash) < DUST:
-        ledger.cash = Decimal(float(account.cash))
-    for symbol, held in enumerate(ledger.position):
-        if abs(held) < DUST:
-            ledger.position[symbol] = Decimal(float(account.position[symbol]))
-            ledger.basis[symbol] = Decimal(float(account.basis[symbol]))
-        if abs(expected.fill_value[symbol]) < DUST:
-            ledger.idle[symbol] = int(account.idle[symbol])
+        np.testing.assert_array_equal(account.idle, np.array(ledger.idle), err_msg="idle")
 
 
 def count(kinds: Counter, ledger: DecimalLedger, record: LedgerRecord, held: list[Decimal]) -> None:

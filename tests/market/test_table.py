@@ -1,6 +1,5 @@
-"""The market table: the clock by hand, statistics of the training range only, splits, hash and flags."""
+"""The market table: the clock by hand, and statistics of the training range only."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ from jaxtrade.errors import InputError
 from jaxtrade.market import table as table_room
 from jaxtrade.market.bars import Bars
 from jaxtrade.market.scales import Scaler, fit_scaler
-from jaxtrade.market.splits import Range, make_ranges, resolve_split
-from jaxtrade.market.table import MarketTable, build_table, hash_bars, load_table, make_outcome, marks
+from jaxtrade.market.table import MarketTable, build_table, make_outcome, marks
 from tests.helpers.price_files import COLUMNS, cut, scramble
 
 NAN = np.nan
@@ -103,7 +101,7 @@ def test_a_symbol_listed_late_is_not_tradable_before(bars: Bars) -> None:
     assert not found.outcome.can_fill[:300, 1].any()
 
 
-def test_a_day_without_opens_for_several_symbols(bars: Bars) -> None:
+def test_a_day_without_opens_for_several_symbols() -> None:
     """As in a real panel: one day lacks the opens of some symbols, and all of one symbol, whose volume is 0."""
     wide = random_bars(900, symbols=5, seed=4)
     day, opens, closes, volume = 700, wide.open.copy(), wide.close.copy(), wide.volume.copy()
@@ -182,5 +180,5 @@ def test_scaler_by_hand() -> None:
     scaler = fit_scaler(raw, clip=5.0)
     np.testing.assert_allclose(scaler.mean, [3, 7])  # the row with a missing feature is left out
     np.testing.assert_allclose(scaler.std, [np.sqrt(8 / 3), 1])
-    with pytest.raises(InputError, match="range 'train': no bar has all features. Give more bars"):
+    with pytest.raises(InputError, match=r"range 'train': no bar has all features. Give more bars"):
         fit_scaler(np.full((4, 1, 2), NAN), clip=5.0)

@@ -101,9 +101,11 @@ def shorts_for_all(patch: pytest.MonkeyPatch) -> None:
 def residue_kept(patch: pytest.MonkeyPatch) -> None:
     real = accounting.reduce_positions
 
-    def reduce_positions(xp: object, account: Account, reducing: np.ndarray, close_out: np.ndarray) -> object:
-        reduced, realized = real(xp, account, reducing, close_out)
-        return reduced._replace(position=np.where(close_out, 1e-16 * account.position, reduced.position)), realized
+    def reduce_positions(xp: object, account: Account, reducing: np.ndarray) -> object:
+        reduced, realized = real(xp, account, reducing)
+        return reduced._replace(
+            position=np.where(reducing == -account.position, 1e-16 * account.position, reduced.position)
+        ), realized
 
     patch.setattr(accounting, "reduce_positions", reduce_positions)
 

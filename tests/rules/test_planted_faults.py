@@ -16,6 +16,7 @@ from tests.helpers.decimal_ledger import LedgerParams
 from tests.helpers.ledger_episodes import Case, run_case
 
 accounting = import_module("jaxtrade.rules.accounting")
+limits = import_module("jaxtrade.rules.limits")
 advancing = import_module("jaxtrade.rules.advance")  # the package's own name `advance` is the function
 
 Fault = Callable[[pytest.MonkeyPatch], None]
@@ -79,8 +80,8 @@ def basis_kept_on_sale(patch: pytest.MonkeyPatch) -> None:
     """A sale leaves the basis as it was."""
     real = accounting.reduce_positions
 
-    def reduce_positions(xp: Namespace, account: Account, reducing: Array, close_out: Array) -> tuple[Account, Array]:
-        reduced, realized = real(xp, account, reducing, close_out)
+    def reduce_positions(xp: Namespace, account: Account, reducing: Array) -> tuple[Account, Array]:
+        reduced, realized = real(xp, account, reducing)
         return reduced._replace(basis=account.basis), realized
 
     patch.setattr(accounting, "reduce_positions", reduce_positions)
@@ -117,12 +118,18 @@ def close_leaves_residue(patch: pytest.MonkeyPatch) -> None:
     """A full close leaves what rounding left of the position."""
     real = accounting.reduce_positions
 
-    def reduce_positions(xp: Namespace, account: Account, reducing: Array, close_out: Array) -> tuple[Account, Array]:
-        reduced, realized = real(xp, account, reducing, close_out)
+    def reduce_positions(xp: Namespace, account: Account, reducing: Array) -> tuple[Account, Array]:
+        reduced, realized = real(xp, account, reducing)
         residue = xp.where(reducing == -account.position, account.position * 1e-16, reduced.position)
         return reduced._replace(position=residue), realized
 
     patch.setattr(accounting, "reduce_positions", reduce_positions)
+
+
+def rounding_trades(patch: pytest.MonkeyPatch) -> None:
+    """Amounts that only rounding leaves count as trades."""
+    patch.setattr(accounting, "DUST", 0.0)
+    patch.setattr(limits, "DUST", 0.0)
 
 
 def missing_open_fills(patch: pytest.MonkeyPatch) -> None:
@@ -155,6 +162,7 @@ FAULTS: dict[str, tuple[Fault, Case, str]] = {  # and what the comparison names 
     "gap left out of the order": (gap_left_out_of_the_order, LONG, "^equity:"),
     "no ruin check at the open": (no_ruin_check_at_the_open, SHORT, "^(fees|equity|ruined)"),
     "close leaves a residue": (close_leaves_residue, LONG, "^a closed position left"),
+    "rounding trades": (rounding_trades, LONG, "filled|idle"),
     "missing open fills": (missing_open_fills, LONG, "^equity:"),
     "shortfall not reported": (liquidation_without_shortfall, SHORT, "^(pnl|shortfall):"),
 }

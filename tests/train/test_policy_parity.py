@@ -35,6 +35,7 @@ from train.state import Setup, make_setup
 LOG = logging.getLogger(__name__)
 LIMIT, EQUITY = 1e-5, 2e-5
 LSTM, MLP = NetworkConfig(), NetworkConfig(kind="mlp")
+SLIM = NetworkConfig(hidden=16)  # as many branches
 
 
 class Case(NamedTuple):
@@ -47,10 +48,10 @@ class Case(NamedTuple):
 
 CASES = {
     "lstm, continuous": Case(LSTM, "continuous"),
-    "lstm, discrete9": Case(LSTM, "discrete9"),
+    "lstm, discrete9": Case(SLIM, "discrete9"),
     "mlp, continuous": Case(MLP, "continuous"),
     "mlp, discrete9": Case(MLP, "discrete9"),
-    "lstm, panel": Case(LSTM, "continuous", 3),
+    "lstm, panel": Case(SLIM, "continuous", 3),
     "mlp, panel": Case(MLP, "continuous", 3),
 }
 

@@ -1,0 +1,101 @@
+"""Small learners, for the tests of rollouts, updates and runs."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtrade.config import EnvConfig
+from jaxtrade.envs.trading import EnvParams, make_env_params
+from jaxtrade.market.table import MarketTable
+from tests.conftest import small_config
+from tests.helpers.worlds import make_table
+from train.config import TrainConfig
+from train.distributions import Distribution
+from train.learner import by_lane, draw_minibatches, estimate, minibatch_loss
+from train.losses import Batch
+from train.rollout import Rollout, collect
+from train.state import Setup, TrainState, init_state, make_setup
+
+MLP = {"kind": "mlp", "hidden": 8, "head": 8}
+LSTM = {"kind": "multiscale_lstm", "branches": (1, 5), "hidden": 8, "head": 8}
+CALM = EnvConfig(window=30)
+DISCRETE = EnvConfig(window=30, action="discrete9")
+VIOLENT = EnvConfig(window=30, allow_short=True, max_leverage=3.0, trade_limit_percent=300.0)
+
+
+class Learner(NamedTuple):
+    """A setup, its market and its first state."""
+
+    setup: Setup
+    market: EnvParams
+    state: TrainState
+
+
+def make_learner(table: MarketTable | None = None, dtype: Any = jnp.float32, **changes: object) -> Learner:
+    """Return a learner on a small random market; `changes` are keys of the configuration."""
+    config: TrainConfig = small_config(**{"network": LSTM, **changes})
+    if table is None:
+        table = make_table(30, 700, volatility=0.3 if config.env.max_leverage > 1 else 0.01)
+    setup = make_setup(config, table.ranges["train"])
+    market = make_env_params(table, table.ranges["train"], config.env, dtype)
+    return Learner(setup, market, jax.jit(lambda: init_state(setup, market))())
+
+
+def copied(tree: Any) -> Any:
+    """Return a copy whose buffers may be donated."""
+    return jax.tree.map(jnp.copy, tree)
+
+
+def leaves_of(tree: Any) -> list[np.ndarray]:
+    """Return the leaves in NumPy, keys as their numbers."""
+    is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)  # noqa: E731
+    return [np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf) for leaf in jax.tree.leaves(tree)]
+
+
+def assert_bitwise(found: Any, wanted: Any) -> None:
+    """Assert that two trees hold the very same numbers."""
+    for mine, theirs in zip(leaves_of(found), leaves_of(wanted), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+class Fresh(NamedTuple):
+    """A fresh rollout, its batch by lane, and its first minibatches."""
+
+    end: Any  # environments after it
+    rollout: Rollout  # leaves [L, G, A, ...]
+    estimated: Batch  # leaves [L, G, A, ...]
+    by_lane: tuple[Rollout, Batch]  # leaves [G, L, A, ...]
+    steps: jax.Array  # [epochs * minibatches, G, n]
+
+
+def collect_fresh(learner: Learner, state: TrainState | None = None) -> Fresh:
+    """Collect one rollout and prepare it for the loss."""
+    setup, market, first = learner
+
+    def run(state: TrainState) -> Fresh:
+        end, rollout = collect(setup, state, market, jax.random.key(7))
+        batch = estimate(setup, state, rollout)
+        return Fresh(end, rollout, batch, by_lane(rollout, batch), draw_minibatches(setup, jax.random.key(8)))
+
+    return jax.jit(run)(first if state is None else state)
+
+
+def ratios(learner: Learner, fresh: Fresh, number: int = 0) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Return the probability ratios of a minibatch under the parameters that acted, and the figures of its loss."""
+    setup = learner.setup
+
+    def run(params: Any, rollout: Rollout, batch: Batch, steps: jax.Array) -> tuple[jax.Array, dict]:
+        seen = []
+
+        def log_prob(dist_params: Any, action: jax.Array) -> jax.Array:
+            seen.append(setup.distribution.log_prob(dist_params, action))
+            return seen[-1]
+
+        watched: Distribution = setup.distribution._replace(log_prob=log_prob)
+        _, figures = minibatch_loss(params, setup._replace(distribution=watched), rollout, batch, steps)
+        acted = jax.vmap(lambda lane, at: lane[at])(batch.log_prob, steps)
+        return jnp.exp(seen[0] - acted), figures
+
+    return jax.jit(run)(learner.state.params, *fresh.by_lane, fresh.steps[number])

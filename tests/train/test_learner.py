@@ -1,0 +1,262 @@
+"""The identities of an update: ratio one, exact gradients, whole epochs, and chunks that are only a way to count."""
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtrade.config import CostConfig, EnvConfig
+from tests.helpers.learning import (
+    CALM,
+    DISCRETE,
+    MLP,
+    VIOLENT,
+    Fresh,
+    Learner,
+    assert_bitwise,
+    collect_fresh,
+    copied,
+    make_learner,
+    ratios,
+)
+from tests.helpers.worlds import env_params, make_table
+from train.learner import CHUNK, compile_chunk, draw_minibatches, learn, minibatch_loss
+from train.optimizer import apply_gradients, make_optimizer
+from train.state import TrainState, init_state
+
+LOG = logging.getLogger(__name__)
+PPO = {"rollout_length": 16, "lanes": 4, "episode_bars": 64}
+CASES: dict[str, dict[str, Any]] = {
+    "lstm, continuous": {"env": CALM},
+    "lstm, discrete9": {"env": DISCRETE},
+    "mlp, continuous, ruins": {"env": VIOLENT, "network": MLP},
+    "mlp, discrete9": {"env": DISCRETE, "network": MLP},
+}
+IN_DOUBLE = ("lstm, discrete9", "mlp, continuous, ruins")
+
+
+@lru_cache
+def learner_of(name: str) -> Learner:
+    return make_learner(**CASES[name])
+
+
+@lru_cache
+def fresh_of(name: str) -> Fresh:
+    with jax.default_matmul_precision("highest"):
+        return collect_fresh(learner_of(name))
+
+
+# The first minibatch -------------------------------------------------------------------------------------------------
+
+
+def check_ratio(name: str, learner: Learner, fresh: Fresh, limit: float) -> None:
+    assert (fresh.rollout.terminated.sum() > 5) == ("ruins" in name)
+    with jax.default_matmul_precision("highest"):
+        ratio, figures = ratios(learner, fresh)
+    assert ratio.dtype == learner.market.outcome.gap.dtype
+    worst = float(np.max(np.abs(np.asarray(ratio) - 1)))
+    LOG.info("%s, %s: %.3g", name, ratio.dtype, worst)
+    assert worst <= limit, f"a ratio is off by {worst:.3g}"
+    assert abs(figures["approx_kl"]) <= limit
+    assert figures["clip_fraction"] == 0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_ratio_is_one_on_fresh_data(name: str) -> None:
+    check_ratio(name, learner_of(name), fresh_of(name), 1e-5)
+
+
+@pytest.mark.parametrize("name", IN_DOUBLE)
+def test_ratio_is_one_on_fresh_data_in_float64(name: str, x64: None) -> None:
+    learner = make_learner(dtype=jnp.float64, **CASES[name])
+    check_ratio(name, learner, collect_fresh(learner), 1e-9)
+
+
+def test_rows_one_bar_late_are_noticed() -> None:
+    fresh = fresh_of("mlp, discrete9")
+    rollout, batch = fresh.by_lane
+    late = fresh._replace(by_lane=(rollout._replace(rows=jnp.roll(rollout.rows, 1, axis=1)), batch))
+    with pytest.raises(AssertionError, match="a ratio is off by"):
+        check_ratio("mlp, discrete9", learner_of("mlp, discrete9"), late, 1e-5)
+
+
+def test_an_epoch_covers_every_bar_of_every_lane_once() -> None:
+    learner = learner_of("mlp, continuous, ruins")
+    parts = np.asarray(draw_minibatches(learner.setup, jax.random.key(0)))
+    assert parts.shape == (4 * 4, 4, 4)
+    epochs = np.swapaxes(parts.reshape(4, 4, 4, 4), 1, 2).reshape(4, 4, 16)  # [epoch, lane, step]
+    np.testing.assert_array_equal(np.sort(epochs, axis=-1), np.broadcast_to(np.arange(16), (4, 4, 16)))
+    assert len({tuple(order) for order in epochs.reshape(-1, 16)}) == 16, "two lanes or epochs share a permutation"
+
+
+# Gradients -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_gradient_through_the_encoder_is_exact(x64: None) -> None:
+    """Central differences in float64 on entries of every leaf, encoder first; after a step, so that ratios differ."""
+    network = {"kind": "multiscale_lstm", "branches": (2, 4), "hidden": 3, "head": 4}
+    learner = make_learner(env=CALM, network=network, dtype=jnp.float64)
+    fresh = collect_fresh(learner)
+    random = np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: leaf + 0.02 * random.normal(size=leaf.shape), learner.state.params)
+    loss = jax.jit(lambda each: minibatch_loss(each, learner.setup, *fresh.by_lane, fresh.steps[0])[0])
+    leaves, tree = jax.tree.flatten(params)
+    slopes, names = jax.tree.leaves(jax.jit(jax.grad(loss))(params)), jax.tree.leaves_with_path(params)
+    for number, (path, leaf) in enumerate(names):
+        for _ in range(3):
+            at = tuple(random.integers(0, size) for size in leaf.shape)
+            ends = []
+            for sign in (-1, 1):
+                moved = [*leaves]
+                moved[number] = leaf.at[at].add(sign * 1e-6)
+                ends.append(float(loss(tree.unflatten(moved))))
+            wanted = (ends[1] - ends[0]) / 2e-6
+            message = f"{jax.tree_util.keystr(path)}{at}"
+            np.testing.assert_allclose(slopes[number][at], wanted, rtol=2e-5, atol=2e-9, err_msg=message)
+    encoder = [np.abs(slope).max() for slope, (path, _) in zip(slopes, names, strict=True) if "encoder" in str(path)]
+    assert len(encoder) == 6
+    assert min(encoder) > 1e-6, "no gradient reaches the encoder"
+
+
+def learned(**ppo: Any) -> tuple[Any, dict[str, float]]:
+    """Return parameters and figures after the epochs over one fresh rollout, under other PPO settings."""
+    learner = learner_of("mlp, discrete9")
+    settings = learner.setup.config.ppo.model_copy(update=ppo)
+    config = learner.setup.config.model_copy(update={"ppo": settings})
+    setup = learner.setup._replace(config=config, optimizer=make_optimizer(settings, config.updates))
+    fresh, key = fresh_of("mlp, discrete9"), jax.random.key(8)
+    run = jax.jit(lambda *args: learn(setup, learner.state, *args))
+    params, _, figures = run(fresh.rollout, fresh.estimated, key)
+    return params, {name: float(value) for name, value in figures.items()}
+
+
+def test_a_learning_rate_of_almost_nothing_changes_nothing() -> None:
+    learner = learner_of("mlp, discrete9")
+    params, figures = learned(learning_rate=1e-30)
+    for mine, theirs in zip(jax.tree.leaves(params), jax.tree.leaves(learner.state.params), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-25)
+    assert figures["grad_norm"] > 0
+    assert figures["minibatches"] == 16
+    assert abs(figures["approx_kl"]) < 1e-7
+    params, figures = learned(learning_rate=1e-3)
+    assert figures["approx_kl"] > 1e-7
+    assert any(np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (params, learner.state.params)), strict=True))
+
+
+def test_the_divergence_stops_the_epochs() -> None:
+    """Parameters are those of the minibatches up to the one that went too far, taken one by one."""
+    setup, _, state = learner_of("mlp, discrete9")
+    assert learned(target_kl=1e3)[1]["minibatches"] == 16
+    params, figures = learned(target_kl=1e-6)
+    count = int(figures["minibatches"])
+    assert 2 <= count < 16
+    fresh, by_hand, opt_state = fresh_of("mlp, discrete9"), state.params, state.opt_state
+    slope = jax.jit(jax.grad(lambda each, *args: minibatch_loss(each, setup, *args), has_aux=True))
+    for number in range(count):
+        grads, parts = slope(by_hand, *fresh.by_lane, fresh.steps[number])
+        assert (parts["approx_kl"] > 1e-6) == (number == count - 1)
+        by_hand, opt_state = apply_gradients(setup.optimizer, grads, opt_state, by_hand)
+    for mine, theirs in zip(jax.tree.leaves(params), jax.tree.leaves(by_hand), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+# Chunks --------------------------------------------------------------------------------------------------------------
+
+
+@lru_cache
+def chunked() -> tuple[Learner, Callable[..., Any]]:
+    """Return one learner and its compiled chunk, which all tests below share."""
+    learner = make_learner(env=VIOLENT)
+    return learner, compile_chunk(learner.setup)
+
+
+def run(state: TrainState, *counts: int, market: Any = None) -> tuple[TrainState, list[dict[str, np.ndarray]]]:
+    """Run chunks of so many updates; return the state and the figures of each update."""
+    learner, chunk = chunked()
+    state, rows = copied(state), []
+    for count in counts:
+        state, figures = chunk(state, learner.market if market is None else market, jnp.int32(count))
+        assert all(not np.any(np.asarray(values)[count:]) for values in figures.values())
+        rows += [{name: np.asarray(values)[k] for name, values in figures.items()} for k in range(count)]
+    return state, rows
+
+
+def seeded(seed: int) -> TrainState:
+    learner, _ = chunked()
+    setup = learner.setup._replace(config=learner.setup.config.model_copy(update={"seed": seed}))
+    return init_state(setup, learner.market)
+
+
+def test_a_chunk_of_three_is_three_chunks_of_one() -> None:
+    first = chunked()[0].state
+    whole, parts = run(first, 3), run(first, 1, 1, 1)
+    assert_bitwise(whole, parts)
+    assert whole[0].update == 3
+    assert all(np.isfinite(list(row.values())).all() for row in whole[1])
+    assert_bitwise(run(first, 2, 1), whole)
+
+
+def test_the_seed_is_the_run() -> None:
+    first = chunked()[0].state
+    one, again, other = run(seeded(0), 2), run(seeded(0), 2), run(seeded(1), 2)
+    assert_bitwise(one, again)
+    assert_bitwise(one, run(first, 2))
+    assert one[1][-1]["loss"] != other[1][-1]["loss"]
+    assert np.any(np.asarray(one[0].lanes.bar) != np.asarray(other[0].lanes.bar))
+
+
+def test_lanes_do_not_hear_actions() -> None:
+    """Another policy, other costs: the same bars."""
+    learner, _ = chunked()
+    strange = seeded(5).params
+    config = EnvConfig(**{**VIOLENT.model_dump(), "costs": CostConfig(buy_percent=2.0)})
+    dear = env_params(make_table(30, 700, seed=9, volatility=0.3), config)
+    for count in (1, 2, 5):
+        bars = run(learner.state, count)[0].lanes
+        assert_bitwise(run(learner.state._replace(params=strange), count)[0].lanes, bars)
+        assert_bitwise(run(learner.state, count, market=dear)[0].lanes, bars)
+
+
+def test_new_costs_data_and_counts_compile_nothing() -> None:
+    learner, chunk = chunked()
+    losses = set()
+    for seed, percent in enumerate((0.0, 0.1, 1.0)):
+        config = EnvConfig(**{**VIOLENT.model_dump(), "max_leverage": 2.0 + seed, "costs": {"buy_percent": percent}})
+        market = env_params(make_table(30, 700, seed=seed, volatility=0.3), config)
+        losses.add(float(run(learner.state, 1 + seed, market=market)[1][0]["loss"]))
+    assert len(losses) == 3
+    assert chunk._cache_size() == 1
+    wide = env_params(make_table(30, 701, volatility=0.3), VIOLENT)
+    run(learner.state, 1, market=wide)
+    assert chunk._cache_size() == 2, "the count of compilations does not count"
+
+
+def test_a_chunk_is_bounded() -> None:
+    """Figures have one row for each of at most CHUNK updates."""
+    learner, chunk = chunked()
+    shapes = jax.eval_shape(chunk, learner.state, learner.market, jnp.int32(1))[1]
+    assert {leaf.shape for leaf in shapes.values()} == {(CHUNK,)}
+
+
+def test_the_gradient_is_clipped_and_the_rate_falls() -> None:
+    """The schedule's last rate is 0; gradients beyond the global norm count as that norm."""
+    learner = make_learner(**CASES["mlp, discrete9"], ppo={**PPO, "learning_rate": 1e-2, "max_grad_norm": 1e-3})
+    setup, _, state = learner
+    grads = jax.tree.map(jnp.ones_like, state.params)
+    steps = setup.config.updates * 16  # gradient steps of the whole run
+    opt_state, params = state.opt_state, state.params
+    step = jax.jit(lambda *args: apply_gradients(setup.optimizer, *args))
+    moves = []
+    for _ in range(steps + 1):
+        new, opt_state = step(grads, opt_state, params)
+        moves.append(float(np.abs(np.asarray(new["critic_out"]["bias"] - params["critic_out"]["bias"])).max()))
+        params = new
+    assert moves[-1] == 0
+    assert 0.4 < moves[steps // 2] / moves[0] < 0.6
+    assert_bitwise(step(jax.tree.map(lambda g: 100 * g, grads), state.opt_state, state.params)[0],
+                   step(jax.tree.map(lambda g: 200 * g, grads), state.opt_state, state.params)[0])  # fmt: skip

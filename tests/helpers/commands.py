@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -31,8 +31,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in paths}
 
 
+def never(*arguments: Any) -> bool:
+    raise AssertionError("training began")
+
+
 def make_runner(patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> Runner:
-    """Return `run(program, *arguments)`; no variable of ours is set when it begins."""
+    """Return `run(program, *arguments)`; no variable of ours is set when it begins, and nothing is ever trained."""
 
     def run(program: str, *arguments: str) -> Ran:
         patch.setattr(sys, "argv", [program, *arguments])
@@ -43,6 +47,7 @@ def make_runner(patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) 
             code = stop.code
         return Ran(code, *capture.readouterr())
 
+    patch.setattr("train.run.train", never)
     for variable in ("DATA", "NUM_ENVS", "RUNS_DIR", "SEED"):
         patch.delenv(f"JAXTRADE_{variable}", raising=False)
     return run

@@ -1,5 +1,6 @@
 """Small learners, for the tests of rollouts, updates and runs."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -40,7 +41,7 @@ def make_learner(table: MarketTable | None = None, dtype: Any = jnp.float32, **c
         table = make_table(30, 700, volatility=0.3 if config.env.max_leverage > 1 else 0.01)
     setup = make_setup(config, table.ranges["train"])
     market = make_env_params(table, table.ranges["train"], config.env, dtype)
-    return Learner(setup, market, jax.jit(lambda: init_state(setup, market))())
+    return Learner(setup, market, init_state(setup, market))
 
 
 def copied(tree: Any) -> Any:
@@ -74,12 +75,12 @@ def collect_fresh(learner: Learner, state: TrainState | None = None) -> Fresh:
     """Collect one rollout and prepare it for the loss."""
     setup, market, first = learner
 
-    def run(state: TrainState) -> Fresh:
+    def run(state: TrainState, market: EnvParams) -> Fresh:
         end, rollout = collect(setup, state, market, jax.random.key(7))
         batch = estimate(setup, state, rollout)
         return Fresh(end, rollout, batch, by_lane(rollout, batch), draw_minibatches(setup, jax.random.key(8)))
 
-    return jax.jit(run)(first if state is None else state)
+    return jax.jit(run)(first if state is None else state, market)
 
 
 def ratios(learner: Learner, fresh: Fresh, number: int = 0) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -99,3 +100,24 @@ def ratios(learner: Learner, fresh: Fresh, number: int = 0) -> tuple[jax.Array, 
         return jnp.exp(seen[0] - acted), figures
 
     return jax.jit(run)(learner.state.params, *fresh.by_lane, fresh.steps[number])
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "lstm, continuous": {"env": CALM},
+    "lstm, discrete9": {"env": DISCRETE},
+    "mlp, continuous, ruins": {"env": VIOLENT, "network": MLP},
+    "mlp, discrete9": {"env": DISCRETE, "network": MLP},
+}
+
+
+@lru_cache
+def learner_of(name: str, dtype: Any = jnp.float32) -> Learner:
+    """Return the learner of a case; compiled once for all tests of a process."""
+    return make_learner(dtype=dtype, **CASES[name])
+
+
+@lru_cache
+def fresh_of(name: str, dtype: Any = jnp.float32) -> Fresh:
+    """Return a fresh rollout of the learner of a case."""
+    with jax.default_matmul_precision("highest"):
+        return collect_fresh(learner_of(name, dtype))

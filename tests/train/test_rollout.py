@@ -6,23 +6,21 @@ import numpy as np
 import pytest
 
 from jaxtrade.envs.trading import fresh_state
-from tests.helpers.learning import CALM, DISCRETE, MLP, VIOLENT, Fresh, Learner, collect_fresh, make_learner
+from tests.helpers.learning import Fresh, Learner, fresh_of, learner_of
 from tests.helpers.worlds import walk
 from train.learner import move_lanes
 from train.normalize import init_reward_scale, scale_reward, update_reward_scale
 from train.rollout import observe_all
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def calm() -> tuple[Learner, Fresh]:
-    learner = make_learner(env=CALM)
-    return learner, collect_fresh(learner)
+    return learner_of("lstm, continuous"), fresh_of("lstm, continuous")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def violent() -> tuple[Learner, Fresh]:
-    learner = make_learner(env=VIOLENT, network=MLP)
-    return learner, collect_fresh(learner)
+    return learner_of("mlp, continuous, ruins"), fresh_of("mlp, continuous, ruins")
 
 
 def replayed(learner: Learner, fresh: Fresh) -> dict:
@@ -35,20 +33,13 @@ def replayed(learner: Learner, fresh: Fresh) -> dict:
     return jax.jit(jax.vmap(jax.vmap(one, (0, None))))(actions, learner.state.lanes.bar)
 
 
-@pytest.mark.parametrize("action", ["continuous", "discrete9"])
-def test_a_rollout_is_the_environment_step_by_step(action: str, calm: tuple[Learner, Fresh]) -> None:
-    if action == "continuous":
-        learner, fresh = calm
-    else:
-        learner = make_learner(env=DISCRETE, network=MLP)
-        fresh = collect_fresh(learner)
+@pytest.mark.parametrize("name", ["lstm, continuous", "mlp, discrete9"])
+def test_a_rollout_is_the_environment_step_by_step(name: str) -> None:
+    learner, fresh = learner_of(name), fresh_of(name)
     seen = replayed(learner, fresh)
-    for name, wanted in {
-        "assets": seen["obs"].assets,
-        "account": seen["obs"].account,
-        "reward": seen["reward"],
-    }.items():
-        np.testing.assert_allclose(getattr(fresh.rollout, name), jnp.moveaxis(wanted, 2, 0), atol=2e-6, err_msg=name)
+    wanted_by_field = {"assets": seen["obs"].assets, "account": seen["obs"].account, "reward": seen["reward"]}
+    for field, wanted in wanted_by_field.items():
+        np.testing.assert_allclose(getattr(fresh.rollout, field), jnp.moveaxis(wanted, 2, 0), atol=2e-6, err_msg=field)
     assert not fresh.rollout.terminated.any()
     assert np.std(fresh.rollout.reward) > 0
 
@@ -135,12 +126,16 @@ def test_advantages_of_a_rollout(market: str, request: pytest.FixtureRequest) ->
 def value_of(learner: Learner, env_state: object, bars: jax.Array) -> np.ndarray:
     """Return the values of G x A accounts at their lanes' bars, [G, A]."""
     setup, env_params, state = learner
-    variables = {"params": state.params}
-    known = jax.tree.map(lambda leaf: leaf[bars], env_params.known)
-    obs = observe_all(setup, env_state, known, env_params)
-    rows = jnp.broadcast_to(env_params.features[None], (4, *env_params.features.shape))
-    market = setup.policy.apply(variables, rows, bars[:, None], method="market")
-    return np.asarray(setup.policy.apply(variables, market, obs.assets, obs.account, method="head")[1])
+
+    def run(env_state: object, bars: jax.Array) -> jax.Array:
+        variables = {"params": state.params}
+        known = jax.tree.map(lambda leaf: leaf[bars], env_params.known)
+        obs = observe_all(setup, env_state, known, env_params)
+        rows = jnp.broadcast_to(env_params.features[None], (4, *env_params.features.shape))
+        market = setup.policy.apply(variables, rows, bars[:, None], method="market")
+        return setup.policy.apply(variables, market, obs.assets, obs.account, method="head")[1]
+
+    return np.asarray(jax.jit(run)(env_state, bars))
 
 
 @pytest.mark.parametrize("market", ["calm", "violent"])

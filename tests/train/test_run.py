@@ -1,0 +1,278 @@
+"""A whole run: its folder, stopping and resuming, which checkpoint is exported, and the backtest of the result."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import yaml
+
+from eval_bridge import backtest
+from eval_bridge.bundle import Bundle, load_bundle
+from jaxtrade.envs.synthetic import random_bars
+from tests.helpers.price_files import csv_lines
+from train import checkpoint, export, ppo, run
+from train.config import TrainConfig
+
+UPDATES = 8
+SMALL = (
+    *("--num-envs", "16", "--eval-every", "2", "--env.window", "30", "--seed", "3"),
+    *("--network.kind", "mlp", "--network.hidden", "8", "--network.head", "8", "--no-tensorboard"),
+    *("--ppo.rollout-length", "16", "--ppo.lanes", "4", "--ppo.episode-bars", "64"),
+)
+
+
+class Place(NamedTuple):
+    """Where the runs of this module lie."""
+
+    folder: Path
+    data: Path
+
+    def train(self, name: str, updates: int = UPDATES) -> int:
+        return ppo.command(self.arguments(name, updates))
+
+    def arguments(self, name: str, updates: int) -> list[str]:
+        steps = str(updates * 16 * 16)
+        runs = ["--runs-dir", str(self.folder), "--name", name, "--total-timesteps", steps]
+        return ["--data", str(self.data), *runs, *SMALL]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One uninterrupted run, `whole`; later runs of the same configuration use its compiled programs."""
+    folder = tmp_path_factory.mktemp("runs")
+    data = folder / "market.csv"
+    data.write_text("\n".join(csv_lines(random_bars(700, seed=5))) + "\n")
+    place, made, real = Place(folder, data), [], run.make_programs
+
+    def make_programs(setup: Any, table: Any) -> run.Programs:
+        made.append(made[0] if made else real(setup, table))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch, jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        for name in ("DATA", "NUM_ENVS", "RUNS_DIR", "SEED"):
+            patch.delenv(f"JAXTRADE_{name}", raising=False)
+        patch.setattr(run, "make_programs", make_programs)
+        assert place.train("whole") == 0
+        yield place
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_folder_of_a_run(place: Place) -> None:
+    folder = place.folder / "whole"
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.yaml", "fingerprint.json", "metrics.csv", "timing.csv", "checkpoints", "policy.npz"),
+    }
+    config = TrainConfig.model_validate(yaml.safe_load((folder / "config.yaml").read_text()))
+    assert (config.num_envs, config.updates, config.seed, config.name) == (16, UPDATES, 3, "whole")
+    assert config.market.symbols == ("market",)
+    assert config.market.split.train_until is not None
+    fingerprint = json.loads((folder / "fingerprint.json").read_text())
+    assert fingerprint["versions"]["jax"] == jax.__version__
+    assert len(fingerprint["data_sha256"]) == 64
+    rows = rows_of(folder / "metrics.csv")
+    assert [row["update"] for row in rows] == [str(n + 1) for n in range(UPDATES)]
+    assert [bool(row["validation_log_growth"]) for row in rows] == [False, True] * (UPDATES // 2)
+    assert all(np.isfinite(float(row["loss"])) for row in rows)
+    assert "seconds" not in rows[0]
+    assert len(rows_of(folder / "timing.csv")) == UPDATES
+    manifest = load_bundle(folder / "policy.npz").manifest
+    assert manifest.parity_error < 1e-5
+    assert manifest.data.sha256 == fingerprint["data_sha256"]
+    if sys.platform != "win32":
+        assert (place.folder / "latest").is_symlink()
+
+
+def test_the_exported_policy_is_the_best_by_validation(place: Place) -> None:
+    rows = [row for row in rows_of(place.folder / "whole" / "metrics.csv") if row["validation_log_growth"]]
+    best = max(rows, key=lambda row: float(row["validation_log_growth"]))
+    manifest = load_bundle(place.folder / "whole" / "policy.npz").manifest
+    assert manifest.update == int(best["update"])
+    assert manifest.validations == int(best["update"]) // 2
+
+
+def stop_after(patch: pytest.MonkeyPatch, update: int) -> None:
+    """Send this process SIGINT when an update is done, as Ctrl-C would; one update a chunk."""
+    real = run.run_one_chunk
+
+    def run_one_chunk(setup: Any, programs: Any, state: Any, done: int, count: int) -> Any:
+        assert count == 1
+        answer = real(setup, programs, state, done, count)
+        if done + 1 == update:
+            os.kill(os.getpid(), signal.SIGINT)
+        return answer
+
+    patch.setattr(run, "CHUNK_SECONDS", 1e-9)
+    patch.setattr(run, "run_one_chunk", run_one_chunk)
+
+
+def stop_and_resume(place: Place, name: str, update: int) -> Path:
+    """Stop a run after an update, go on with it, and return its folder."""
+    folder, before = place.folder / name, signal.getsignal(signal.SIGINT)
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, update)
+        assert place.train(name) == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not (folder / "policy.npz").exists()
+    assert len(rows_of(folder / "metrics.csv")) == update
+    assert ppo.command(["--resume", str(folder)]) == 0
+    return folder
+
+
+def exported(folder: Path, which: str) -> Bundle:
+    """Return the bundle of a checkpoint of a run."""
+    out = folder / f"{which}.npz"
+    assert export.command([str(folder), "--checkpoint", which, "--out", str(out)]) == 0
+    bundle = load_bundle(out)
+    out.unlink()
+    return bundle
+
+
+@pytest.mark.parametrize("update", [4, 5])
+def test_a_resumed_run_is_the_uninterrupted_one(place: Place, update: int) -> None:
+    """Stopped at a validation or between two; a stop adds a validation to its own row, and nothing else differs."""
+    whole, folder = place.folder / "whole", stop_and_resume(place, f"stopped-{update}", update)
+    found, wanted = (rows_of(each / "metrics.csv") for each in (folder, whole))
+    if update % 2:
+        for key in run.VALIDATION:
+            assert found[update - 1].pop(key)
+            assert not wanted[update - 1].pop(key)
+    else:
+        assert (folder / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+    assert found == wanted
+    for which in ("latest",) if update % 2 else ("latest", "best"):
+        mine, theirs = exported(folder, which), exported(whole, which)
+        jax.tree.map(np.testing.assert_array_equal, mine.params, theirs.params)
+        assert mine.manifest.update == theirs.manifest.update
+
+
+@pytest.mark.parametrize("part", ["key", "lanes", "opt_state", "reward_scale", "env_state"])
+def test_a_part_that_is_not_resumed_is_noticed(place: Place, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part of the state that starts afresh after a stop shows in the rows to come."""
+    real = checkpoint.restore
+
+    def restore(manager: Any, update: int, like: Any) -> Any:
+        return real(manager, update, like)._replace(**{part: getattr(like, part)})
+
+    monkeypatch.setattr(checkpoint, "restore", restore)
+    folder = stop_and_resume(place, f"without-{part}", 3)
+    found, wanted = (rows_of(each / "metrics.csv")[-1] for each in (folder, place.folder / "whole"))
+    assert found["loss"] != wanted["loss"]
+
+
+def test_another_seed_is_another_run(place: Place) -> None:
+    assert ppo.command([*place.arguments("seed", 2), "--seed", "4"]) == 0
+    found, wanted = rows_of(place.folder / "seed" / "metrics.csv"), rows_of(place.folder / "whole" / "metrics.csv")
+    assert found[0]["loss"] != wanted[0]["loss"]
+
+
+def test_best_and_latest_are_told_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validation falls, and ends in no number at all: the first is the best, and stays."""
+    growth = iter([0.3, 0.2, float("nan"), float("nan")])
+    monkeypatch.setattr(run, "validate", lambda *_: dict.fromkeys(run.VALIDATION, next(growth)))
+    assert place.train("falling") == 0
+    folder = place.folder / "falling"
+    assert load_bundle(folder / "policy.npz").manifest.update == 2
+    latest = exported(folder, "latest")
+    assert latest.manifest.update == UPDATES
+    best = load_bundle(folder / "policy.npz").params
+    assert any(np.any(best[name] != latest.params[name]) for name in best)
+
+
+@pytest.mark.parametrize("worst", [float("nan"), float("inf"), -float("inf")])
+def test_no_number_never_displaces_the_best(worst: float, tmp_path: Path) -> None:
+    growth = {1: worst, 2: 0.5, 3: worst, 4: -0.1, 5: worst, 6: worst}
+    with checkpoint.open_checkpoints(tmp_path) as manager:
+        for update, value in growth.items():
+            checkpoint.save(manager, update, {"w": jnp.float32(update)}, value)
+        manager.wait_until_finished()
+        assert checkpoint.pick(manager, "best") == 2
+        assert checkpoint.pick(manager, "latest") == 6
+        restored = checkpoint.restore(manager, 2, {"w": jnp.float32(0)})
+        assert restored["w"] == 2
+        assert sorted(manager.all_steps()) == [2, 5, 6]
+
+
+def no_constant(name: str) -> None:
+    raise AssertionError(f"{name} in JSON")
+
+
+def test_the_backtest_of_a_run(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert backtest.command([str(place.folder / "whole")]) == 0
+    folder = place.folder / "whole" / "backtest" / "test"
+    assert {path.name for path in folder.iterdir()} == {
+        *("metrics.json", "equity.csv", "trades.csv", "orders.csv", "report.html"),
+    }
+    metrics = json.loads((folder / "metrics.json").read_text(), parse_constant=no_constant)
+    rows = rows_of(folder / "equity.csv")
+    assert len(rows) == metrics["bars"] + 1
+    np.testing.assert_allclose(float(rows[-1]["equity"]), metrics["final_equity"], rtol=1e-12)
+    assert "Final equity" in capsys.readouterr().out
+    page = (folder / "report.html").read_text()
+    check_page(page)
+    with pytest.raises(AssertionError):
+        check_page(page.replace("</body>", '<img src="https://example.org/a.png"></body>'))
+
+
+def check_page(page: str) -> None:
+    """Assert that a page refers to nothing outside itself and runs nothing."""
+    assert "<script" not in page.lower()
+    assert "javascript:" not in page.lower()
+    outside = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?\s*(?:https?:)?//[^\s"')>]*""", page)
+    assert not outside, outside
+    assert not re.findall(r"<(?:link|iframe|object|embed|base)\b", page)
+    for reference in re.findall(r"""\s(?:src|href|xlink:href)\s*=\s*["']([^"']*)""", page):
+        assert reference.startswith(("#", "data:")), reference
+
+
+def test_a_backtest_of_nothing_but_holding_has_valid_json(place: Place, tmp_path: Path) -> None:
+    """Figures that are not defined, such as the win rate without trades, are null."""
+    bundle = load_bundle(place.folder / "whole" / "policy.npz")
+    still = {name: np.zeros_like(array) for name, array in bundle.params.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("eval_bridge.policy.GOLDEN_TOLERANCE", np.inf)
+        result, hold = backtest.backtest_bundle(bundle._replace(params=still), None, "test")
+    backtest.write_backtest(tmp_path, bundle, result, hold, "test")
+    metrics = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=no_constant)
+    assert metrics["fills"] == 0
+    assert metrics["win_rate"] is None
+    assert metrics["sharpe"] is None
+    check_page((tmp_path / "report.html").read_text())
+
+
+def test_ctrl_c_saves_and_exits_with_130(place: Place) -> None:
+    """In a process of its own: SIGINT after the first line of progress; the checkpoint is there to go on from."""
+    command = [sys.executable, "-u", "-m", "train.ppo", *place.arguments("interrupted", 100_000)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAXTRADE_")}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment | {"JAX_PLATFORMS": "cpu"}
+    ) as process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("update "):
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, (lines, out, err)
+    assert "everything is saved" in out
+    assert "Traceback" not in err
+    folder = place.folder / "interrupted"
+    rows = rows_of(folder / "metrics.csv")
+    with checkpoint.open_checkpoints(folder) as manager:
+        assert checkpoint.pick(manager, "latest") == len(rows) >= 2
+    assert not (folder / "policy.npz").exists()

@@ -33,7 +33,10 @@ def command(argv: list[str]) -> int:
     bundle = load_bundle(path)
     folder = Path(args.out) if args.out else path.parent / "backtest" / args.split
     result, benchmark = backtest_bundle(bundle, args.data, args.split)
-    report = write_backtest(folder, bundle, result, benchmark, args.split)
+    try:
+        report = write_backtest(folder, bundle, result, benchmark, args.split)
+    except OSError as error:
+        raise InputError(folder, f"cannot be written ({error.strerror})", "Choose another --out") from None
     print_table(json.loads((folder / "metrics.json").read_text()))
     print(f"report: {report}")
     return 0
@@ -70,7 +73,9 @@ def backtest_bundle(bundle: Any, data: str | None, split: str) -> tuple[Any, Any
     table = load_table(data or manifest.data.source, market, manifest.env.window, scaler)
     if manifest.env.action == "discrete9" and len(table.symbols) != 1:
         raise InputError(
-            data, f"holds {len(table.symbols)} symbols, the policy trades one", "Name a file of one symbol"
+            data or manifest.data.source,
+            f"holds {len(table.symbols)} symbols, the policy trades one",
+            "Name a file of one symbol",
         )
     span = table.span(split)
     result = run_backtest(table, span, manifest.env, policy_actor(make_policy(bundle), table, span))

@@ -43,7 +43,7 @@ def save_bundle(
     """Write a bundle: `fields` are the manifest's, less the arrays. The file appears whole or not at all."""
     arrays = params | {GOLDEN + name: array for name, array in golden.items()}
     arrays = {name: np.array(array, np.float32, order="C") for name, array in arrays.items()}
-    manifest = Manifest(**fields, arrays={name: array_spec(array) for name, array in arrays.items()})
+    manifest = Manifest(schema_version=1, **fields, arrays={name: array_spec(array) for name, array in arrays.items()})
     text = np.frombuffer(manifest.model_dump_json().encode(), np.uint8)
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz.tmp")
@@ -114,14 +114,18 @@ def _verify(path: Path, manifest: Manifest, arrays: dict[str, FloatArray]) -> No
 
 def _verify_sizes(path: Path, manifest: Manifest, golden: dict[str, tuple[int, ...]]) -> None:
     """Check that the scaler and the golden vectors fit the network's inputs and outputs."""
-    features = len(manifest.feature_names)
+    features, reach = len(manifest.feature_names), manifest.network.reach
+    if manifest.env.window < reach:
+        raise InputError(
+            path, f"env.window {manifest.env.window} is below the network's reach {reach}", "Export it again"
+        )
     if not features == len(manifest.scaler_mean) == len(manifest.scaler_std) or min(manifest.scaler_std) <= 0:
         raise InputError(path, f"the scaler does not fit its {features} features", "Export the policy again")
     rows, symbols = (*golden["rows"], 0, 0)[:2]
-    bars = max(rows - manifest.network.reach + 1, 1)
+    bars = max(rows - reach + 1, 1)
     outputs = 9 if manifest.env.action == "discrete9" else symbols
     shapes = {
-        "rows": (bars + manifest.network.reach - 1, symbols, features),
+        "rows": (bars + reach - 1, symbols, features),
         "assets": (bars, symbols, 4),
         "account": (bars, 3),
         "output": (bars, outputs),

@@ -50,7 +50,7 @@ class DataSpec(Section):
 class Manifest(Section):
     """Everything about a bundle that is not a parameter."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1]
     network: NetworkConfig
     env: EnvConfig
     market: MarketConfig

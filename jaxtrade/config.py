@@ -19,6 +19,7 @@ def _no_bool(value: Any) -> Any:
 Int = Annotated[int, BeforeValidator(_no_bool)]
 Float = Annotated[FiniteFloat, BeforeValidator(_no_bool)]
 Count = Annotated[Int, Field(ge=1)]
+Span = Annotated[Int, Field(ge=2, le=10_000)]
 Share = Annotated[Float, Field(ge=0, le=1)]
 
 
@@ -33,15 +34,15 @@ class FeatureConfig(Section):
 
     returns: tuple[Count, ...] = (1, 2, 3, 5, 10)
     """Lags k of the log returns log(close[t] / close[t-k])."""
-    ema: tuple[Annotated[Int, Field(ge=2)], ...] = (10, 20)
+    ema: tuple[Span, ...] = (10, 20)
     """Spans of the exponential moving averages; the feature is log(close / EMA)."""
-    macd: tuple[Count, Count, Count] = (12, 26, 9)
+    macd: tuple[Span, Span, Count] = (12, 26, 9)
     """Fast, slow and signal spans; the features are MACD / close and its histogram / close."""
-    rsi: Annotated[Int, Field(ge=2)] = 14
+    rsi: Span = 14
     """Period of the relative strength index."""
-    volatility: Annotated[Int, Field(ge=2)] = 20
+    volatility: Span = 20
     """Bars of the standard deviation of log returns."""
-    volume: Annotated[Int, Field(ge=2)] = 20
+    volume: Span = 20
     """Bars of the z-score of log volume."""
     clip: Annotated[Float, Field(gt=0)] = 5.0
     """Normalised features are clipped to plus or minus this."""

@@ -40,6 +40,11 @@ def save(manager: ocp.CheckpointManager, update: int, state: Any, log_growth: fl
         manager.save(update, args=ocp.args.StandardSave(state), metrics={METRIC: log_growth})
 
 
+def saved_updates(run: Path) -> list[int]:
+    """Return the updates of a run's checkpoints without opening (and so creating) anything."""
+    return sorted(int(step.name) for step in (run / "checkpoints").glob("*") if step.name.isdigit())
+
+
 def pick(manager: ocp.CheckpointManager, which: str) -> int:
     """Return the update of a checkpoint: `best`, `latest` or a number.
 
@@ -47,8 +52,6 @@ def pick(manager: ocp.CheckpointManager, which: str) -> int:
         InputError: There is no such checkpoint.
     """
     steps = sorted(manager.all_steps())
-    if not steps:
-        raise InputError(manager.directory, "holds no checkpoint", "Train until the first validation")
     if which in ("best", "latest"):
         return int(manager.best_step() if which == "best" else steps[-1])
     if not which.isdigit() or int(which) not in steps:

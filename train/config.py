@@ -63,9 +63,9 @@ class TrainConfig(Section):
     """Name of the run's folder (default: data, network and time)."""
     runs_dir: str = "runs"
     """Folder of all runs."""
-    seed: Annotated[Int, Field(ge=0)] = 0
+    seed: Annotated[Int, Field(ge=0, lt=2**31)] = 0
     """Seed of parameters, actions, minibatches and lanes."""
-    num_envs: Count = 4096
+    num_envs: Annotated[Int, Field(ge=1, le=2**22)] = 4096
     """E: accounts that trade at once."""
     total_timesteps: Count = 16_000_000
     """Steps over all accounts, rounded up to whole updates."""

@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 
 def main() -> int:
@@ -31,29 +30,30 @@ def export_run(run: Path, which: str, out: Path | None = None) -> Path:
     Raises:
         InputError: There is no such run or checkpoint, its data changed, or the NumPy policy does not agree.
     """
-    import jax
-
-    from jaxtrade.envs.trading import make_env_params
     from jaxtrade.errors import InputError
-    from jaxtrade.market.table import load_table
-    from train import bridge, checkpoint
     from train.cli import load_file, validate
-    from train.state import init_state, make_setup
 
     if not (run / "config.yaml").exists():
         raise InputError(run, "no run here: config.yaml is missing", "Name a folder under runs/")
-    config = validate(*_with_sources(load_file(str(run / "config.yaml"))))
+    data, source = load_file(str(run / "config.yaml"))
+    config = validate(data, {}, source)
+
+    import jax
+
+    from jaxtrade.envs.trading import make_env_params
+    from jaxtrade.market.table import load_table
+    from train import bridge, checkpoint
+    from train.state import init_state, make_setup
+
+    if not checkpoint.saved_updates(run):
+        raise InputError(run, "holds no checkpoint", "Train until the first validation")
     table = load_table(config.data, config.market, config.env.window)
-    setup = make_setup(config, table.ranges["train"])
-    state = init_state(setup, make_env_params(table, table.ranges["train"], config.env))
+    setup = make_setup(config, table.span("train"))
+    state = init_state(setup, make_env_params(table, table.span("train"), config.env))
     with checkpoint.open_checkpoints(run) as manager:
         update = checkpoint.pick(manager, which)
         params = checkpoint.restore(manager, update, jax.device_put(state, jax.devices()[0])).params
     return bridge.write_bundle(out or run / "policy.npz", setup, table, params, update)
-
-
-def _with_sources(loaded: tuple[dict[str, Any], str]) -> tuple[dict[str, Any], dict[str, str], str]:
-    return loaded[0], {}, loaded[1]
 
 
 if __name__ == "__main__":

@@ -19,21 +19,35 @@ MAY_CHANGE = ("total_timesteps", "eval_every", "tensorboard", "runs_dir")
 FIXED_PPO = ("ppo.lanes", "ppo.rollout_length", "ppo.episode_bars")
 
 
-def open_run(config: TrainConfig, table: MarketTable, resume: Path | None) -> tuple[Path, TrainConfig]:
-    """Create a run's folder, or open one to resume. Return it and the configuration with everything resolved.
+def resolve_config(config: TrainConfig, table: MarketTable) -> TrainConfig:
+    """Return the configuration with name, data, symbols and split dates filled in.
 
     Raises:
-        InputError: A new run would overwrite one, or a resumed one would see other data.
+        InputError: The market cannot be traded with these actions, or cannot be validated on.
+    """
+    symbols = len(table.symbols)
+    if config.env.action == "discrete9" and symbols != 1:
+        what = f"action discrete9 trades one symbol, the data holds {symbols}"
+        raise InputError(config.data, what, "Use --env.action continuous, or name one symbol by --market.symbols")
+    table.span("validation")
+    source = config.data if config.data.startswith("sample:") else str(Path(config.data).expanduser().resolve())
+    name = config.name or _default_name(config)
+    return config.model_copy(update={"name": name, "market": table.config, "data": source})
+
+
+def open_run(config: TrainConfig, table: MarketTable, resume: Path | None) -> Path:
+    """Create the folder of a resolved configuration, or open one to resume; return it.
+
+    Raises:
+        InputError: A new run would overwrite one, or a resumed one would not fit its checkpoints.
     """
     if resume is not None:
         _check_resumed(resume, config, table)
         _write_config(resume, config)
-        return resume, config
-    run = Path(config.runs_dir) / (config.name or _default_name(config))
+        return resume
+    run = Path(config.runs_dir) / str(config.name)
     if run.exists():
         raise InputError(run, "this run exists already", f"Choose another --name, or go on with --resume {run}")
-    source = config.data if config.data.startswith("sample:") else str(Path(config.data).expanduser().resolve())
-    config = config.model_copy(update={"name": run.name, "market": table.config, "data": source})
     try:
         run.mkdir(parents=True)
         _write_config(run, config)
@@ -41,7 +55,7 @@ def open_run(config: TrainConfig, table: MarketTable, resume: Path | None) -> tu
     except OSError as error:
         raise InputError(run, f"cannot be written ({error.strerror})", "Choose another --runs-dir") from None
     _point_latest(run)
-    return run, config
+    return run
 
 
 def _write_config(run: Path, config: TrainConfig) -> None:
@@ -51,13 +65,14 @@ def _write_config(run: Path, config: TrainConfig) -> None:
 
 def _check_resumed(run: Path, config: TrainConfig, table: MarketTable) -> None:
     """Refuse to go on with other data, or with a configuration that the checkpoints do not fit."""
-    before = json.loads((run / "fingerprint.json").read_text(encoding="utf-8"))
-    if before["data_sha256"] != table.data_hash:
+    try:
+        before = json.loads((run / "fingerprint.json").read_text(encoding="utf-8"))["data_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(run, "its fingerprint.json is missing or damaged", "Start a new run") from None
+    if before != table.data_hash:
         raise InputError(run, "the data changed since this run was started", "Start a new run, or restore the data")
-    old, new = (
-        _dotted(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))),
-        _dotted(config.model_dump(mode="json")),
-    )
+    old = _dotted(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")))
+    new = _dotted(config.model_dump(mode="json"))
     for key in new:
         if old.get(key) != new[key] and not (key in MAY_CHANGE or (key.startswith("ppo.") and key not in FIXED_PPO)):
             what = f"'{key}' was {old.get(key)!r} and cannot become {new[key]!r} in a resumed run"
@@ -97,8 +112,9 @@ def fingerprint(config: TrainConfig, table: MarketTable) -> dict[str, Any]:
 
 
 def range_times(table: MarketTable) -> dict[str, tuple[str, str]]:
-    """Return the first and last time of each range."""
-    return {name: (str(table.time[span.first]), str(table.time[span.last])) for name, span in table.ranges.items()}
+    """Return the first and last time of each range that holds a decision."""
+    spans = {name: span for name, span in table.ranges.items() if span.decisions >= 1}
+    return {name: (str(table.time[span.first]), str(table.time[span.last])) for name, span in spans.items()}
 
 
 def _default_name(config: TrainConfig) -> str:

@@ -22,20 +22,21 @@ def command(argv: list[str]) -> int:
 
     from jaxtrade.errors import STOPPED
     from jaxtrade.market.table import load_table
-    from train.folder import open_run
+    from train.folder import open_run, resolve_config
 
     table = load_table(config.data, config.market, config.env.window)
-    table.span("validation")  # before anything is written
-    run, config = open_run(config, table, resume)
-    print(f"run: {run}   data: {config.data}   network: {config.network.kind}   {config.updates} updates")
-    if table.warning:
-        print(f"data warning: {table.warning}")
+    config = resolve_config(config, table)
 
     from train.export import export_run
     from train.run import train
     from train.state import make_setup
 
-    if not train(make_setup(config, table.ranges["train"]), table, run, resume is not None):
+    setup = make_setup(config, table.span("train"))
+    run = open_run(config, table, resume)  # nothing is written before all of the above is known to be good
+    print(f"run: {run}   data: {config.data}   network: {config.network.kind}   {config.updates} updates")
+    if table.warning:
+        print(f"data warning: {table.warning}")
+    if not train(setup, table, run, resume is not None):
         print(f"stopped; everything is saved. Go on: python -m train.ppo --resume {run}")
         return STOPPED
     print(f"policy: {export_run(run, 'best')}")

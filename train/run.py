@@ -77,7 +77,7 @@ def train(setup: Setup, table: MarketTable, run: Path, resume: bool) -> bool:
     state = jax.device_put(init_state(setup, programs.market), jax.devices()[0])
     total = setup.config.updates
     with checkpoint.open_checkpoints(run) as manager, stop_signals() as stop:
-        if resume and manager.latest_step() is None:
+        if resume and not checkpoint.saved_updates(run):
             print("no checkpoint yet: starting from the beginning")
         elif resume:
             state = checkpoint.restore(manager, checkpoint.pick(manager, "latest"), state)

@@ -1,0 +1,40 @@
+"""Requests that only the data or a run's folder show to be impossible: refused before anything is written."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.commands import Runner, assert_refused, contents, make_runner
+
+REFUSED = {
+    "two symbols": (
+        "ppo --env.action discrete9 --data sample:both",
+        "sample:both: action discrete9 trades one symbol, the data holds 2. Use --env.action continuous",
+    ),
+    "rollout": ("ppo --ppo.rollout-length 40000", "range 'train': holds 3132 decisions|Lower ppo.rollout_length"),
+    "no validation": (
+        "ppo --market.split.train-until 2018-12-28 --market.split.validation-until 2018-12-31",
+        "range 'validation': holds no decision|train",
+    ),
+    "seed": ("ppo --seed 99999999999999999999", "--seed: input should be less than 2147483648"),
+    "too many": ("ppo --num-envs 100000000000", "--num-envs: input should be less than or equal to 4194304"),
+    "macd": ("ppo --market.features.macd 1 26 9", "--market.features.macd: input should be greater than or equal to 2"),
+    "export": ("export old", "old: holds no checkpoint. Train until the first validation"),
+    "resume": ("ppo --resume old", "old: its fingerprint.json is missing or damaged. Start a new run"),
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "config.yaml").write_text("name: old\n", encoding="utf-8")
+    return make_runner(monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused(tmp_path: Path, run: Runner, what: str) -> None:
+    words, pieces = REFUSED[what]
+    before = contents(tmp_path)
+    assert_refused(run(*words.split()), pieces)
+    assert contents(tmp_path) == before, "a refused command wrote something"

@@ -20,6 +20,7 @@ REFUSED = {
     "too many": ("ppo --num-envs 100000000000", "--num-envs: input should be less than or equal to 4194304"),
     "macd": ("ppo --market.features.macd 1 26 9", "--market.features.macd: input should be greater than or equal to 2"),
     "export": ("export old", "old: holds no checkpoint. Train until the first validation"),
+    "two starts": ("ppo --resume old --config smoke", "--config: cannot be given with --resume"),
     "resume": ("ppo --resume old", "old: its fingerprint.json is missing or damaged. Start a new run"),
 }
 

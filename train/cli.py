@@ -49,6 +49,8 @@ def parse_arguments(argv: list[str]) -> Arguments:
     config_file, resume = flags.pop("config", None), flags.pop("resume", None)
     data: dict[str, Any] = {}
     sources: dict[str, str] = {}
+    if resume is not None and config_file is not None:
+        raise InputError("--config", "cannot be given with --resume", "The run's own config.yaml is the start")
     if resume is not None:
         config_file = str(Path(resume) / "config.yaml")
         if not Path(config_file).exists():

@@ -20,7 +20,7 @@ from train.rollout import Rollout, collect
 from train.state import Setup, TrainState, init_state, make_setup
 
 MLP = {"kind": "mlp", "hidden": 8, "head": 8}
-LSTM = {"kind": "multiscale_lstm", "branches": (1, 5), "hidden": 8, "head": 8}
+LSTM = {"kind": "multiscale_lstm", "branches": (4,), "hidden": 8, "head": 8}
 CALM = EnvConfig(window=30)
 DISCRETE = EnvConfig(window=30, action="discrete9")
 VIOLENT = EnvConfig(window=30, allow_short=True, max_leverage=3.0, trade_limit_percent=300.0)

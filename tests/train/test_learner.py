@@ -104,8 +104,8 @@ def test_the_gradient_through_the_encoder_is_exact(x64: None) -> None:
             message = f"{jax.tree_util.keystr(path)}{at}"
             np.testing.assert_allclose(slopes[number][at], wanted, rtol=2e-5, atol=2e-9, err_msg=message)
     encoder = [np.abs(slope).max() for slope, (path, _) in zip(slopes, names, strict=True) if "encoder" in str(path)]
-    assert len(encoder) == 6
-    assert sorted(encoder)[1] > 1e-6, "no gradient reaches the encoder"  # a branch of one bar has no use for kernel_h
+    assert len(encoder) == 3
+    assert min(encoder) > 1e-6, "no gradient reaches the encoder"
 
 
 def learned(**ppo: Any) -> tuple[Any, dict[str, float]]:

@@ -114,7 +114,7 @@ def test_numpy_answers_as_flax_does(name: str, bundles: Callable[[Case], Path]) 
 def test_a_wrong_forward_pass_is_noticed(
     kind: str, bundles: Callable[[Case], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = CASES["lstm, continuous"]
+    case = CASES["lstm, discrete9"]
     policy = make_policy(load_bundle(bundles(case)))
     real = layers.lstm_last
 
@@ -122,7 +122,7 @@ def test_a_wrong_forward_pass_is_noticed(
         return real(params, name, length, rows, bars - (length == 60))
 
     def swapped(params: Any, name: str, *rest: Any) -> np.ndarray:
-        order = np.r_[64:128, 0:64, 128:256]
+        order = np.r_[16:32, 0:16, 32:64]
         return real({key: array[..., order] for key, array in params.items() if key.startswith(name)}, name, *rest)
 
     monkeypatch.setattr("eval_bridge.policy.lstm_last", swapped if kind == "swapped gates" else late)
@@ -216,7 +216,7 @@ def test_the_deterministic_walks_agree(name: str, bundles: Callable[[Case], Path
 
 
 def test_a_policy_a_little_off_is_noticed(bundles: Callable[[Case], Path]) -> None:
-    case = CASES["lstm, continuous"]
+    case = CASES["mlp, continuous"]
     bundle = load_bundle(bundles(case))
     off = bundle.params | {"actor_out/bias": bundle.params["actor_out/bias"] + np.float32(0.01)}
     found, wanted, _ = both_walks(case, NumpyPolicy(bundle._replace(params=off)))

@@ -47,18 +47,8 @@ def parse_arguments(argv: list[str]) -> Arguments:
         _print_help()
     flags = _read_flags(argv)
     config_file, resume = flags.pop("config", None), flags.pop("resume", None)
-    data: dict[str, Any] = {}
+    data, default_source = _starting_point(config_file, resume)
     sources: dict[str, str] = {}
-    if resume is not None and config_file is not None:
-        raise InputError("--config", "cannot be given with --resume", "The run's own config.yaml is the start")
-    if resume is not None:
-        config_file = str(Path(resume) / "config.yaml")
-        if not Path(config_file).exists():
-            raise InputError(resume, "no run to resume: it holds no config.yaml", "Name a folder under runs/")
-    if config_file is not None:
-        data, default_source = load_file(config_file)
-    else:
-        default_source = "defaults"
     for variable, name in ENVIRONMENT.items():
         if os.environ.get(variable):  # set but empty is not set
             data[name], sources[name] = os.environ[variable], variable
@@ -66,6 +56,18 @@ def parse_arguments(argv: list[str]) -> Arguments:
         _put(data, name, value)
         sources[name] = "--" + name.replace("_", "-")
     return Arguments(validate(data, sources, default_source), Path(resume) if resume is not None else None)
+
+
+def _starting_point(config_file: str | None, resume: str | None) -> tuple[dict[str, Any], str]:
+    """Return the mapping that flags and variables change, and where it came from."""
+    if resume is None:
+        return ({}, "defaults") if config_file is None else load_file(config_file)
+    if config_file is not None:
+        raise InputError("--config", "cannot be given with --resume", "The run's own config.yaml is the start")
+    path = Path(resume) / "config.yaml"
+    if not path.exists():
+        raise InputError(resume, "no run to resume: it holds no config.yaml", "Name a folder under runs/")
+    return load_file(str(path))
 
 
 def load_file(name: str) -> tuple[dict[str, Any], str]:

@@ -111,13 +111,18 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @lru_cache
-def learner_of(name: str, dtype: Any = jnp.float32) -> Learner:
-    """Return the learner of a case; compiled once for all tests of a process."""
-    return make_learner(dtype=dtype, **CASES[name])
-
-
-@lru_cache
-def fresh_of(name: str, dtype: Any = jnp.float32) -> Fresh:
-    """Return a fresh rollout of the learner of a case."""
+def world_of(name: str, double: bool) -> tuple[Learner, Fresh]:
+    """Return the learner of a case and a fresh rollout of it; compiled once for all tests of a process."""
     with jax.default_matmul_precision("highest"):
-        return collect_fresh(learner_of(name, dtype))
+        learner = make_learner(dtype=jnp.float64 if double else jnp.float32, **CASES[name])
+        return learner, collect_fresh(learner)
+
+
+def learner_of(name: str, double: bool = False) -> Learner:
+    """Return the learner of a case."""
+    return world_of(name, double)[0]
+
+
+def fresh_of(name: str, double: bool = False) -> Fresh:
+    """Return a fresh rollout of the learner of a case."""
+    return world_of(name, double)[1]

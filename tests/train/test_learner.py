@@ -23,6 +23,7 @@ from tests.helpers.learning import (
     learner_of,
     make_learner,
     ratios,
+    world_of,
 )
 from tests.helpers.worlds import env_params, make_table
 from train.config import PPOConfig
@@ -61,7 +62,7 @@ def test_ratio_is_one_on_fresh_data(name: str) -> None:
 
 @pytest.mark.parametrize("name", IN_DOUBLE)
 def test_ratio_is_one_on_fresh_data_in_float64(name: str, x64: None) -> None:
-    check_ratio(name, learner_of(name, jnp.float64), fresh_of(name, jnp.float64), 1e-9)
+    check_ratio(name, learner_of(name, double=True), fresh_of(name, double=True), 1e-9)
 
 
 def test_rows_one_bar_late_are_noticed() -> None:
@@ -86,7 +87,7 @@ def test_an_epoch_covers_every_bar_of_every_lane_once() -> None:
 
 def test_the_gradient_through_the_encoder_is_exact(x64: None) -> None:
     """Central differences in float64 on entries of every leaf, encoder first; after a step, so that ratios differ."""
-    learner, fresh = (each("lstm, discrete9", jnp.float64) for each in (learner_of, fresh_of))
+    learner, fresh = world_of("lstm, discrete9", double=True)
     random = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: leaf + 0.02 * random.normal(size=leaf.shape), learner.state.params)
     loss = jax.jit(lambda each: minibatch_loss(each, learner.setup, *fresh.by_lane, fresh.steps[0])[0])

@@ -22,8 +22,7 @@ from tests.helpers.ledger_episodes import Case, random_bars, rule_params
 
 accounting = import_module("jaxtrade.rules.accounting")
 
-# Not 1: there rounding decides whether an account that is fully invested buys another 1e-17 (see test_engine_parity).
-LEDGER = LedgerParams(buy_rate=0.001, sell_rate=0.002, ruin_floor=0.05, trade_limit=0.9, max_leverage=0.9)
+LEDGER = LedgerParams(buy_rate=0.001, sell_rate=0.002, ruin_floor=0.05, trade_limit=0.9)
 SHORT = replace(LEDGER, allow_short=True, max_leverage=3.0, maintenance_margin=0.2, trade_limit=1.5)
 CASES = {
     "long": Case(3, LEDGER, seed=1, batch=(4,), steps=60),

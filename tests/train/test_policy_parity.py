@@ -56,6 +56,9 @@ CASES = {
 }
 
 
+NAMES = [pytest.param(name, marks=[pytest.mark.nightly] if name == "lstm, discrete9" else []) for name in CASES]
+
+
 @lru_cache
 def table_of(symbols: int) -> MarketTable:
     config = TrainConfig()
@@ -91,7 +94,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Path]:
     return bundle_of
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_numpy_answers_as_flax_does(name: str, bundles: Callable[[Case], Path]) -> None:
     """Over the whole test range, with random accounts."""
     case = CASES[name]
@@ -99,22 +102,25 @@ def test_numpy_answers_as_flax_does(name: str, bundles: Callable[[Case], Path]) 
     table, policy = table_of(case.symbols), make_policy(load_bundle(bundles(case)))
     span = table.ranges["test"]
     assert span.decisions > 300
-    error = parity_error(setup, params, policy, table, span)
+    bars = np.arange(span.first, span.last)
+    view = random_views(len(bars), case.symbols)
+    output, value = flax_answers(setup, params, table.features, bars, view)
+    decision = policy.head(policy.market(table.features, bars), view)
+    error = max(np.max(np.abs(decision.output - output)), np.max(np.abs(decision.value - value)))
     LOG.info("%s: %.3g", name, error)
     assert error <= LIMIT, f"outputs or values differ by {error:.3g}"
-    bars = np.arange(span.first, span.last)
-    output, value = flax_answers(setup, params, table.features, bars, random_views(len(bars), case.symbols))
     assert np.std(output) > 0.1
     assert np.std(value) > 0.1
     if case.action == "discrete9":
         assert len(np.unique(np.argmax(output, axis=-1))) > 2
+    assert load_bundle(bundles(case)).manifest.parity_error <= LIMIT  # over the validation range
 
 
 @pytest.mark.parametrize("kind", ["swapped gates", "a bar late"])
 def test_a_wrong_forward_pass_is_noticed(
     kind: str, bundles: Callable[[Case], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = CASES["lstm, discrete9"]
+    case = CASES["lstm, panel"]
     policy = make_policy(load_bundle(bundles(case)))
     real = layers.lstm_last
 
@@ -126,13 +132,13 @@ def test_a_wrong_forward_pass_is_noticed(
         return real({key: array[..., order] for key, array in params.items() if key.startswith(name)}, name, *rest)
 
     monkeypatch.setattr("eval_bridge.policy.lstm_last", swapped if kind == "swapped gates" else late)
-    table = table_of(1)
+    table = table_of(3)
     assert parity_error(*trained(case), policy, table, table.ranges["test"]) > 10 * LIMIT
     with pytest.raises(Exception, match="golden test differs"):
         make_policy(load_bundle(bundles(case)))
 
 
-@pytest.mark.parametrize("name", ["lstm, panel", "mlp, panel", "lstm, discrete9"])
+@pytest.mark.parametrize("name", ["lstm, panel", "mlp, panel", "mlp, discrete9"])
 def test_the_table_is_the_network_on_windows(name: str) -> None:
     """What is encoded once for many bars is what the network answers for each bar's own window."""
     case = CASES[name]
@@ -204,7 +210,7 @@ def both_walks(case: Case, policy: NumpyPolicy, split: str = "test") -> tuple[np
     return np.asarray(seen["equity"], np.float64), result.series("equity"), np.asarray(seen["action"])
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_deterministic_walks_agree(name: str, bundles: Callable[[Case], Path]) -> None:
     case = CASES[name]
     found, wanted, actions = both_walks(case, make_policy(load_bundle(bundles(case))))
@@ -223,14 +229,13 @@ def test_a_policy_a_little_off_is_noticed(bundles: Callable[[Case], Path]) -> No
     assert np.max(np.abs(found / wanted - 1)) > EQUITY
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_bundle_holds_the_parameters_bitwise(name: str, bundles: Callable[[Case], Path], tmp_path: Path) -> None:
     case = CASES[name]
     bundle, wanted = load_bundle(bundles(case)), flat_params(trained(case)[1])
     assert set(bundle.params) == set(wanted)
     for key, array in wanted.items():
         np.testing.assert_array_equal(bundle.params[key].view(np.uint32), array.view(np.uint32))
-    assert bundle.manifest.parity_error <= LIMIT
     fields = {key: value for key, value in dict(bundle.manifest).items() if key not in ("arrays", "schema_version")}
     save_bundle(tmp_path / "again.npz", fields, bundle.params, bundle.golden)
     again = load_bundle(tmp_path / "again.npz")

@@ -33,7 +33,7 @@ def replayed(learner: Learner, fresh: Fresh) -> dict:
     return jax.jit(jax.vmap(jax.vmap(one, (0, None))))(actions, learner.state.lanes.bar)
 
 
-@pytest.mark.parametrize("name", ["lstm, continuous", "mlp, discrete9"])
+@pytest.mark.parametrize("name", ["lstm, continuous", pytest.param("mlp, discrete9", marks=pytest.mark.nightly)])
 def test_a_rollout_is_the_environment_step_by_step(name: str) -> None:
     learner, fresh = learner_of(name), fresh_of(name)
     seen = replayed(learner, fresh)

@@ -113,8 +113,8 @@ CASES: dict[str, dict[str, Any]] = {
 @lru_cache
 def world_of(name: str, double: bool) -> tuple[Learner, Fresh]:
     """Return the learner of a case and a fresh rollout of it; compiled once for all tests of a process."""
+    learner = make_learner(dtype=jnp.float64 if double else jnp.float32, **CASES[name])
     with jax.default_matmul_precision("highest"):
-        learner = make_learner(dtype=jnp.float64 if double else jnp.float32, **CASES[name])
         return learner, collect_fresh(learner)
 
 

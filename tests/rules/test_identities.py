@@ -181,6 +181,7 @@ def test_whatever_the_action_nothing_is_borrowed_or_short(bars: list[tuple], lev
         assert np.isfinite(log_return(np, record))
         wanted = np.clip(action, -1, 1).astype(np.float32) != 0
         np.testing.assert_array_equal(record.rejected, ~np.isfinite(action) | (wanted & ~bits[:2]))
+        assert record.ruined or not np.any(record.fill_value[record.rejected]), "a rejected order was filled"
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -213,7 +214,7 @@ def step(config: EnvConfig, account: Account, action: np.ndarray, outcome: Outco
     return advance(np, book, rule_params(config), account, action, known, outcome)
 
 
-@pytest.mark.parametrize("action", [0.0, 0.1, -0.1, np.nan])
+@pytest.mark.parametrize("action", [0.0, 0.1, -0.1, np.nan, np.inf, -np.inf])
 def test_no_action_and_no_move_change_nothing(action: float) -> None:
     config = EnvConfig(max_leverage=2.0, allow_short=True)
     account = Account(np.array(1.7), np.array([0.4, -0.9]), np.array([0.3, -1.1]), np.array(1.3), np.zeros(2))

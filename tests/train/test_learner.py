@@ -88,9 +88,11 @@ def test_the_gradient_through_the_encoder_is_exact(x64: None) -> None:
     learner, fresh = world_of("lstm, discrete9", double=True)
     random = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: leaf + 0.02 * random.normal(size=leaf.shape), learner.state.params)
-    loss = jax.jit(lambda each: minibatch_loss(each, learner.setup, *fresh.by_lane, fresh.steps[0])[0])
+    both = jax.jit(
+        jax.value_and_grad(lambda each: minibatch_loss(each, learner.setup, *fresh.by_lane, fresh.steps[0])[0])
+    )
     leaves, tree = jax.tree.flatten(jax.tree.map(np.asarray, params))
-    slopes, names = jax.tree.leaves(jax.device_get(jax.jit(jax.grad(loss))(params))), jax.tree.leaves_with_path(params)
+    slopes, names = jax.tree.leaves(jax.device_get(both(params)[1])), jax.tree.leaves_with_path(params)
     for number, (path, leaf) in enumerate(names):
         for _ in range(3):
             at = tuple(random.integers(0, size) for size in leaf.shape)
@@ -98,7 +100,7 @@ def test_the_gradient_through_the_encoder_is_exact(x64: None) -> None:
             for sign in (-1, 1):
                 moved = [np.array(each) for each in leaves]
                 moved[number][at] += sign * 1e-6
-                ends.append(float(loss(tree.unflatten(moved))))
+                ends.append(float(both(tree.unflatten(moved))[0]))
             wanted = (ends[1] - ends[0]) / 2e-6
             message = f"{jax.tree_util.keystr(path)}{at}"
             np.testing.assert_allclose(slopes[number][at], wanted, rtol=2e-5, atol=2e-9, err_msg=message)
@@ -199,7 +201,7 @@ def other_seed() -> TrainState:
     """Return the first state of another seed."""
     learner, _ = chunked()
     setup = learner.setup._replace(config=learner.setup.config.model_copy(update={"seed": 1}))
-    return jax.jit(lambda: init_state(setup, learner.market))()
+    return init_state(setup, learner.market)
 
 
 def test_a_chunk_of_three_is_three_chunks_of_one() -> None:

@@ -47,8 +47,8 @@ def split_at_zero(xp: Namespace, orders: Orders, position: Array, dust: Array) -
 def affordable(xp: Namespace, account: Account, increasing: Array, params: RuleParams) -> Array:
     """Return the largest share k in [0, 1] of the increasing orders that the leverage limit allows, [...].
 
-    k solves gross + k * sum|increasing| = max_leverage * (equity - k * fees). At leverage 1 and below this keeps cash
-    non-negative, since cash = equity - sum(position) >= equity - gross.
+    k solves gross + k * sum|increasing| = max_leverage * (equity - k * fees). At leverage 1 and below this keeps the
+    cash of a long-only account non-negative: cash = equity - gross.
     """
     room = params.max_leverage * equity_of(xp, account) - gross_of(xp, account)
     need = xp.sum(xp.abs(increasing), axis=-1) + params.max_leverage * commission(xp, increasing, params)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.chain import config_for, price_lines, untrained
-from tests.helpers.commands import Ran, Runner, assert_refused, contents, make_runner
+from tests.helpers.commands import Ran, Runner, assert_refused, contents, make_runner, refuse
 from tests.helpers.planting import ROOT, run_python
 from tests.helpers.price_files import write_lines
 from train import checkpoint
@@ -19,12 +19,6 @@ HELP = "See python -m train.ppo --help"
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
     monkeypatch.chdir(tmp_path)
     return make_runner(monkeypatch, capsys)
-
-
-def refuse(run: Runner, folder: Path, pieces: str, program: str, *arguments: str) -> None:
-    before = contents(folder)
-    assert_refused(run(program, *arguments), pieces)
-    assert contents(folder) == before, "a refused command wrote something"
 
 
 COMMAND_LINES = {

@@ -63,3 +63,10 @@ def assert_refused(ran: Ran, pieces: str) -> None:
     assert "Traceback" not in ran.err
     for piece in pieces.split("|"):
         assert piece in ran.err, f"{piece!r} is not in {ran.err!r}"
+
+
+def refuse(run: Runner, folder: Path, pieces: str, program: str, *arguments: str) -> None:
+    """Run a command that must be refused without writing anything into the folder."""
+    before = contents(folder)
+    assert_refused(run(program, *arguments), pieces)
+    assert contents(folder) == before, "a refused command wrote something"

@@ -18,6 +18,7 @@ test: .venv/installed ## lint, types, import contracts, tests
 	$(BIN)/python -m pytest
 
 nightly: .venv/installed ## the heavier proofs
+	$(BIN)/python -m pip install --quiet --editable ".[dev,bench]"
 	$(BIN)/python -m pytest -m nightly
 
 bench: .venv/installed ## speed, as ratios to a peer in the same run

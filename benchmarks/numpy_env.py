@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from jaxtrade.assemble import DEAD_BANDS
 from jaxtrade.config import EnvConfig
 from jaxtrade.market.splits import Range
 from jaxtrade.market.table import MarketTable
@@ -73,7 +74,7 @@ def rules_of(config: EnvConfig) -> Rules:
         max_leverage=config.max_leverage,
         maintenance_margin=config.maintenance_margin_percent / 100,
         ruin_floor=config.ruin_percent / 100,
-        dead_band=config.dead_band,
+        dead_band=DEAD_BANDS["continuous"] if config.dead_band is None else config.dead_band,
         trade_limit=config.trade_limit_percent / 100,
         allow_short=config.allow_short,
     )

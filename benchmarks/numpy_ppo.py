@@ -91,7 +91,7 @@ class NumpyPPO:
     """The loop: `update` collects a rollout on the host and learns from it on the device."""
 
     def __init__(self, table: MarketTable, config: TrainConfig) -> None:
-        policy, distribution = make_policy(config.network, config.env.action)
+        policy, distribution = make_policy(config.network, config.env.choices)
         symbols, features = table.features.shape[1:]
         optimizer = make_optimizer(config.ppo, config.updates)
         self.brain = brain = Brain(policy, distribution, optimizer, config.ppo, symbols, features)

@@ -50,10 +50,13 @@ class SingleEnv:
         for s, gap in enumerate(self.gap[t]):
             self.position[s] *= 1 + gap
             order[s] *= 1 + gap
+        held = [s for s in self.symbols if self.position[s]]
         ruined = self._liquidate_if_ruined()
         if ruined:
             order, close = [0.0 for _ in self.symbols], [False for _ in self.symbols]
         self._fill(order, close)
+        for s in held if ruined else ():
+            self.idle[s] = 0
         for s, move in enumerate(self.move[t]):
             self.position[s] *= 1 + move
         ruined = self._liquidate_if_ruined() or ruined

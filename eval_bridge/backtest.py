@@ -31,6 +31,8 @@ def command(argv: list[str]) -> int:
     from eval_bridge.bundle import load_bundle
 
     bundle = load_bundle(path)
+    if not args.allow_uncertified:
+        require_certificate(path, bundle.manifest.certificate)
     folder = Path(args.out) if args.out else path.parent / "backtest" / args.split
     result, benchmark = backtest_bundle(bundle, args.data, args.split)
     try:
@@ -47,8 +49,20 @@ def _parser() -> CommandParser:
     parser.add_argument("policy", help="a run's folder, or a policy.npz")
     parser.add_argument("--data", help="bars to trade instead of those trained on; normalised as in training")
     parser.add_argument("--split", choices=SPLITS, default="test", help="range to trade (default: %(default)s)")
+    parser.add_argument("--allow-uncertified", action="store_true", help="trade a policy without a parity certificate")
     parser.add_argument("--out", help="folder to write to (default: RUN/backtest/SPLIT)")
     return parser
+
+
+def require_certificate(path: Path, certificate: Any) -> None:
+    """Refuse a bundle whose engines or forward passes were not shown to agree.
+
+    Raises:
+        InputError: It has no certificate, or one that failed.
+    """
+    if certificate is None or certificate.failures:
+        why = "it holds no parity certificate" if certificate is None else "; ".join(certificate.failures)
+        raise InputError(path, f"not certified: {why}", "Export it again, or use --allow-uncertified")
 
 
 def bundle_path(path: Path) -> Path:
@@ -71,7 +85,7 @@ def backtest_bundle(bundle: Any, data: str | None, split: str) -> tuple[Any, Any
     scaler = Scaler(np.array(manifest.scaler_mean), np.array(manifest.scaler_std), manifest.market.features.clip)
     market = manifest.market if data is None else manifest.market.model_copy(update={"symbols": ()})
     table = load_table(data or manifest.data.source, market, manifest.env.window, scaler)
-    if manifest.env.action == "discrete9" and len(table.symbols) != 1:
+    if manifest.env.one_symbol and len(table.symbols) != 1:
         raise InputError(
             data or manifest.data.source,
             f"holds {len(table.symbols)} symbols, the policy trades one",
@@ -111,32 +125,57 @@ def describe(manifest: Any, result: Any, split: str) -> dict[str, str]:
         "data_sha256": result.table.data_hash,
         "network": manifest.network.kind,
         "action": manifest.env.action,
-        "reward": manifest.env.reward,
-        "costs": f"buy {manifest.env.costs.buy_percent} %, sell {manifest.env.costs.sell_percent} %",
-        "fill": "next open",
+        "reward": " + ".join(f"{weight:g} x {name}" for name, weight in manifest.env.reward.items()),
+        "costs": cost_text(manifest.env.costs),
+        "fill": "the next open" if result.table.config.fill == "next_open" else "the close just observed",
         "policy": f"deterministic, update {manifest.update}, best of {manifest.validations} validations",
-        "parity_error": f"{manifest.parity_error:.2g}",
+        **certificate_text(manifest.certificate),
         **({"warning": warning} if warning else {}),
     }
 
 
+def certificate_text(certificate: Any) -> dict[str, str]:
+    """Return the certificate as text, by row."""
+    if certificate is None:
+        return {"parity": "NOT CERTIFIED: no certificate"}
+    failed = "; ".join(certificate.failures)
+    differences = f"{certificate.discrete_explained} explained, {certificate.discrete_unexplained} unexplained"
+    flips = f"{certificate.flips_explained} explained, {certificate.flips_unexplained} unexplained"
+    passed = f"certified over {certificate.bars} validation bars and {certificate.fills} fills"
+    return {
+        "parity": f"NOT CERTIFIED: {failed}" if failed else passed,
+        "parity (a) same actions, both engines": f"equity {certificate.engine_error:.2g} apart over the range, "
+        f"{certificate.step_error:.2g} in one bar; discrete differences: {differences}",
+        "parity (b) same inputs, both forward passes": f"{certificate.policy_error:.2g} apart; flips: {flips}",
+        "parity (c) closed loop, not judged": f"final equity {certificate.closed_loop_error:.2g} apart",
+    }
+
+
+def cost_text(costs: Any) -> str:
+    """Return the costs that are not zero, as they are configured."""
+    amounts = {name: value for name, value in costs.model_dump(mode="json").items() if name != "stamp_duty_side"}
+    given = [f"{name} {value}" for name, value in amounts.items() if value != 0]
+    if amounts["stamp_duty_percent"] != 0:
+        given.append(f"stamp duty on {costs.stamp_duty_side}")
+    return ", ".join(given) or "none"
+
+
 def print_table(metrics: dict[str, Any]) -> None:
     """Print the short table."""
-    from eval_bridge.report import ROWS, format_figure
+    from eval_bridge.report import rows_of
 
-    hold = metrics["buy_and_hold"]
     print(f"{metrics['split']} range {metrics['first'][:10]} to {metrics['last'][:10]}, {metrics['bars']} decisions")
     print(f"{'':38}{'policy':>14}{'buy and hold':>14}")
-    for name, key, kind in ROWS:
-        print(f"{name:38}{format_figure(metrics[key], kind):>14}{format_figure(hold.get(key), kind):>14}")
+    for name, mine, theirs in rows_of(metrics):
+        print(f"{name:38}{mine:>14}{theirs:>14}")
     if metrics.get("warning"):
-        print(f"data warning: {metrics['warning']}")
+        print(f"warning: {metrics['warning']}")
 
 
 def _equity_rows(result: Any, benchmark: Any) -> list[dict[str, Any]]:
     """Return one row per mark; the first is the start."""
     times = np.datetime_as_string(result.time, unit="s")
-    capital = result.config.initial_cash
+    capital = result.capital
     rows: list[dict[str, Any]] = []
     for k, time in enumerate(times):
         row = {"time": time, "equity": result.equity[k], "buy_and_hold": benchmark.equity[k]}

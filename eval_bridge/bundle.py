@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from eval_bridge.spec import ArraySpec, Manifest, parameter_shapes
+from jaxtrade.assemble import rule_book
 from jaxtrade.errors import InputError
 
 FloatArray = npt.NDArray[np.float32]
@@ -43,7 +44,7 @@ def save_bundle(
     """Write a bundle: `fields` are the manifest's, less the arrays. The file appears whole or not at all."""
     arrays = params | {GOLDEN + name: array for name, array in golden.items()}
     arrays = {name: np.array(array, np.float32, order="C") for name, array in arrays.items()}
-    manifest = Manifest(schema_version=1, **fields, arrays={name: array_spec(array) for name, array in arrays.items()})
+    manifest = Manifest(schema_version=2, **fields, arrays={name: array_spec(array) for name, array in arrays.items()})
     text = np.frombuffer(manifest.model_dump_json().encode(), np.uint8)
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz.tmp")
@@ -96,7 +97,8 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 def _verify(path: Path, manifest: Manifest, arrays: dict[str, FloatArray]) -> None:
     """Check names, shapes and hashes."""
-    shapes = parameter_shapes(manifest.network, manifest.env.action, len(manifest.feature_names))
+    memory = len(rule_book(manifest.env).memory)
+    shapes = parameter_shapes(manifest.network, manifest.env.choices, len(manifest.feature_names), memory)
     expected = set(shapes) | {GOLDEN + name for name in GOLDEN_NAMES}
     for names, verb in (
         (expected - set(arrays), "is missing"),
@@ -123,11 +125,11 @@ def _verify_sizes(path: Path, manifest: Manifest, golden: dict[str, tuple[int, .
         raise InputError(path, f"the scaler does not fit its {features} features", "Export the policy again")
     rows, symbols = (*golden["rows"], 0, 0)[:2]
     bars = max(rows - reach + 1, 1)
-    outputs = 9 if manifest.env.action == "discrete9" else symbols
+    outputs = manifest.env.choices or symbols
     shapes = {
         "rows": (bars + reach - 1, symbols, features),
         "assets": (bars, symbols, 4),
-        "account": (bars, 3),
+        "account": (bars, 3 + len(rule_book(manifest.env).memory)),
         "output": (bars, outputs),
         "value": (bars,),
     }

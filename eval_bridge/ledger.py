@@ -25,7 +25,7 @@ class Lot:
 
 @dataclass
 class Trade:
-    """A lot, or a part of one, closed. Profit is before fees."""
+    """A lot, or a part of one, closed. Prices include spread and slippage; profit is before fees."""
 
     symbol: str
     quantity: float
@@ -54,12 +54,11 @@ class Order:
 
 @dataclass
 class Ledger:
-    """Double-entry books in money: every fill moves cash against quantity, every fee moves cash against fees."""
+    """Double-entry books in money: every fill moves cash against quantity, every cost moves cash against an account."""
 
     symbols: tuple[str, ...]
     cash: float
-    fees: float = 0.0
-    shortfall: float = 0.0
+    charges: dict[str, float] = field(default_factory=dict)
     lots: list[deque[Lot]] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
@@ -71,12 +70,11 @@ class Ledger:
         """Return the signed quantity held of symbol n."""
         return sum(lot.quantity for lot in self.lots[n])
 
-    def fill(self, n: int, value: float, price: float, bar: int, *, closes: bool, kind: str) -> None:
-        """Book a fill of a signed money value at a price; `closes` leaves exactly nothing."""
-        quantity = -self.quantity(n) if closes else value / price
+    def fill(self, n: int, quantity: float, price: float, bar: int, kind: str) -> None:
+        """Book a fill of a signed quantity at a price, FIFO."""
         self.cash -= quantity * price
         self.orders.append(Order(bar, self.symbols[n], quantity, price, quantity * price, kind))
-        lots = self.lots[n]
+        lots, rounding = self.lots[n], 1e-12 * abs(quantity)
         while lots and quantity * lots[0].quantity < 0:
             lot = lots[0]
             size = min(abs(quantity), abs(lot.quantity))
@@ -84,18 +82,22 @@ class Ledger:
             self.trades.append(Trade(self.symbols[n], part, lot.bar, bar, lot.price, price))
             quantity += part
             lot.quantity -= part
-            if lot.quantity == 0 or abs(lot.quantity) < 1e-15 * size:
+            if abs(lot.quantity) < 1e-15 * size:
                 lots.popleft()
-        if quantity != 0 and not closes:
+        if abs(quantity) > rounding:
             lots.append(Lot(quantity, price, bar))
-        if closes:
-            lots.clear()
 
-    def charge(self, fees: float, shortfall: float) -> None:
-        """Book fees, and what was lost beyond the ruin floor and is nobody's."""
-        self.cash += shortfall - fees
-        self.fees += fees
-        self.shortfall += shortfall
+    def close(self, n: int, price: float, bar: int, kind: str) -> None:
+        """Close all of symbol n, leaving exactly nothing."""
+        if self.lots[n]:
+            self.fill(n, -self.quantity(n), price, bar, kind)
+            self.lots[n].clear()
+
+    def charge(self, **amounts: float) -> None:
+        """Book costs by kind: they leave the cash. A negative one enters it."""
+        for kind, amount in amounts.items():
+            self.cash -= amount
+            self.charges[kind] = self.charges.get(kind, 0.0) + amount
 
     def equity(self, prices: FloatArray) -> float:
         """Return cash plus the value of all lots at the given prices, [N]."""
@@ -111,3 +113,15 @@ class Ledger:
         for name, mine, theirs in (("cash", self.cash, cash), ("equity", self.equity(prices), equity)):
             if not abs(mine - theirs) <= TOLERANCE * max(abs(equity), 1.0):
                 raise AssertionError(f"{bar}: the ledger's {name} is {mine!r}, the rule book's {theirs!r}")
+
+    def reconcile_lots(self, bar: Any, sizes: FloatArray, lots: FloatArray) -> None:
+        """Compare the quantities with the rule book's whole lots, [N]; sizes are units a lot, 0 for none.
+
+        Raises:
+            AssertionError: They differ by a millionth of a lot.
+        """
+        for n in np.flatnonzero(sizes):
+            mine = self.quantity(int(n)) / float(sizes[n])
+            if not abs(mine - lots[n]) <= 1e-6 * max(1.0, abs(lots[n])):
+                symbol = self.symbols[n]
+                raise AssertionError(f"{bar}: the ledger holds {mine!r} lots of {symbol}, the rule book {lots[n]!r}")

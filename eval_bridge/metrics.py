@@ -71,11 +71,29 @@ def trade_metrics(result: Backtest) -> dict[str, float]:
         "profit_factor": sum(wins) / sum(losses) if losses else float("nan"),
         "exposure": float(np.mean(gross)),
         "turnover_per_year": turnover * periods_per_year(result.time) / len(result.steps),
-        "fees": result.ledger.fees,
+        **cost_metrics(result),
         "blocked_orders": int(np.sum(result.series("blocked"))),
         "rejected_orders": int(np.sum(result.series("rejected"))),
         "ruined": int(result.steps[-1].record.ruined),
     }
+
+
+def cost_metrics(result: Backtest) -> dict[str, float]:
+    """Return what was paid, in money, by kind; `fees` is commission and stamp duty."""
+    records = [step.record for step in result.steps]
+    paid = {
+        "commission": sum(float(record.costs.commission) for record in records),
+        "stamp_duty": sum(float(record.costs.duty) for record in records),
+        "spread": sum(float(record.costs.spread) for record in records),
+        "slippage": sum(float(record.costs.slippage) for record in records),
+        "borrow": sum(float(record.borrow) for record in records),
+        "interest": sum(float(record.interest) for record in records),
+        "dividends": sum(float(record.income) for record in records),
+        "delisting_loss": sum(float(record.exit_loss) for record in records),
+        "shortfall": sum(float(record.shortfall) for record in records),
+    }
+    in_money = {name: amount * result.capital for name, amount in paid.items()}
+    return {"fees": in_money["commission"] + in_money["stamp_duty"], **in_money}
 
 
 def compute_metrics(result: Backtest, benchmark: Backtest) -> dict[str, Any]:
@@ -85,7 +103,7 @@ def compute_metrics(result: Backtest, benchmark: Backtest) -> dict[str, Any]:
         "last": str(result.time[-1]),
         "bars": len(result.steps),
         "periods_per_year": periods_per_year(result.time),
-        "initial_cash": result.config.initial_cash,
+        "initial_cash": result.capital,
         "final_equity": float(result.equity[-1]),
         **equity_metrics(result.time, result.equity),
         **trade_metrics(result),

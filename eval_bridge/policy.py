@@ -17,7 +17,7 @@ BARS_AT_ONCE = 512
 class Decision(NamedTuple):
     """What a policy answers."""
 
-    output: FloatArray  # [..., 9] logits, or [..., N] means
+    output: FloatArray  # [..., choices] logits, or [..., N] means
     value: FloatArray  # [...]
 
 
@@ -27,7 +27,7 @@ class NumpyPolicy:
     def __init__(self, bundle: Bundle) -> None:
         self.params = bundle.params
         self.network = bundle.manifest.network
-        self.discrete = bundle.manifest.env.action == "discrete9"
+        self.discrete = bundle.manifest.env.choices is not None
 
     def market(self, rows: FloatArray, bars: npt.NDArray[np.intp]) -> FloatArray:
         """Encode bars, once each.

@@ -23,7 +23,12 @@ ROWS = (
     ("Calmar ratio", "calmar", "ratio"),
     ("Exposure (mean)", "exposure", "percent"),
     ("Turnover a year", "turnover_per_year", "ratio"),
-    ("Fees paid", "fees", "money"),
+    ("Commission", "commission", "cost"),
+    ("Stamp duty", "stamp_duty", "cost"),
+    ("Spread", "spread", "cost"),
+    ("Slippage", "slippage", "cost"),
+    ("Borrow fee", "borrow", "cost"),
+    ("Interest", "interest", "cost"),
     ("Fills", "fills", "count"),
     ("Closed lots", "closed_lots", "count"),
     ("Win rate of closed lots, before fees", "win_rate", "percent"),
@@ -39,12 +44,24 @@ svg{width:100%;height:auto}code{overflow-wrap:anywhere}.facts td{text-align:left
 """
 
 
+def rows_of(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the rows of the short table: name, policy, buy and hold; costs that nobody paid are left out."""
+    hold = metrics["buy_and_hold"]
+    return [
+        (name, format_figure(metrics[key], kind), format_figure(hold.get(key), kind))
+        for name, key, kind in ROWS
+        if kind != "cost" or metrics[key] or hold.get(key)
+    ]
+
+
 def format_figure(value: float | None, kind: str) -> str:
     """Return a figure as text; a hyphen where it is not defined."""
     if value is None or not np.isfinite(value):
         return "-"
+    value += 0.0  # no negative zero
     patterns = {
         "money": f"{value:,.2f}",
+        "cost": f"{value:,.2f}",
         "percent": f"{value:.2%}",
         "ratio": f"{value:.2f}",
         "count": f"{int(value):,}",
@@ -63,9 +80,7 @@ def render_report(result: Backtest, benchmark: Backtest, metrics: dict[str, Any]
     """
     warning = about.get("warning")
     rows = "".join(
-        f"<tr><td>{name}</td><td>{format_figure(metrics[key], kind)}</td>"
-        f"<td>{format_figure(metrics['buy_and_hold'].get(key), kind)}</td></tr>"
-        for name, key, kind in ROWS
+        f"<tr><td>{name}</td><td>{mine}</td><td>{theirs}</td></tr>" for name, mine, theirs in rows_of(metrics)
     )
     facts = "".join(
         f"<tr><td>{html.escape(k)}</td><td><code>{html.escape(v)}</code></td></tr>" for k, v in about.items()
@@ -74,8 +89,9 @@ def render_report(result: Backtest, benchmark: Backtest, metrics: dict[str, Any]
 <html lang="en"><head><meta charset="utf-8"><title>jaxtrade backtest</title><style>{STYLE}</style></head><body>
 <h1>Backtest of {html.escape(", ".join(result.table.symbols[:6]))}{" …" if len(result.table.symbols) > 6 else ""}</h1>
 <p class="note">{html.escape(about["split"])} range, {metrics["first"][:10]} to {metrics["last"][:10]},
-{metrics["bars"]:,} decisions; decided at the close, filled at the next open, all costs included.</p>
-{f'<p class="warning">Data warning: {html.escape(warning)}.</p>' if warning else ""}
+{metrics["bars"]:,} decisions; decided at the close, filled at {html.escape(about["fill"])}, all costs included.</p>
+{f'<p class="warning">Warning: {html.escape(warning)}.</p>' if warning else ""}
+{f'<p class="warning">{html.escape(about["parity"])}.</p>' if about["parity"].startswith("NOT") else ""}
 <h2>Equity against buy and hold</h2>{_svg(_equity_figure(result, benchmark))}
 <h2>Drawdown</h2>{_svg(_drawdown_figure(result, benchmark))}
 <h2>Figures</h2>

@@ -47,10 +47,51 @@ class DataSpec(Section):
     """A flaw of the data that stays with what was made from it."""
 
 
+class Certificate(Section):
+    """The parity measured at export, on the validation range; see train/certificate.py."""
+
+    bars: int
+    """Decisions replayed, drawn from the policy."""
+    fills: int
+    """Fills among them."""
+    engine_error: Float
+    """(a) Same actions, float32 environment against float64 backtester, free-running: largest relative difference of
+    equity."""
+    step_error: Float
+    """(a) The same, one bar from each of the backtester's states."""
+    discrete_explained: int
+    """(a) Bars with a fill, lot, ruin or flag that differs, at a boundary that float32 cannot resolve."""
+    discrete_unexplained: int
+    """(a) Bars with one that differs anywhere else."""
+    policy_error: Float
+    """(b) Same inputs, trained network against NumPy: largest difference of outputs and values."""
+    flips_explained: int
+    """(b) Decisions that flip, within the tolerance."""
+    flips_unexplained: int
+    """(b) Decisions that flip beyond it."""
+    closed_loop_error: Float
+    """(c) Each engine with its own forward pass: relative difference of the final equity. Not judged."""
+    engine_limit: Float
+    step_limit: Float
+    policy_limit: Float
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What is beyond its limit; empty for a certified bundle."""
+        checks = {
+            f"engines {self.engine_error:.2g} apart over the range": self.engine_error <= self.engine_limit,
+            f"engines {self.step_error:.2g} apart in one bar": self.step_error <= self.step_limit,
+            f"{self.discrete_unexplained} unexplained discrete differences": self.discrete_unexplained == 0,
+            f"forward passes {self.policy_error:.2g} apart": self.policy_error <= self.policy_limit,
+            f"{self.flips_unexplained} unexplained flips": self.flips_unexplained == 0,
+        }
+        return tuple(text for text, passed in checks.items() if not passed)
+
+
 class Manifest(Section):
     """Everything about a bundle that is not a parameter."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     network: NetworkConfig
     env: EnvConfig
     market: MarketConfig
@@ -63,14 +104,23 @@ class Manifest(Section):
     """Update of the training run at which the parameters were taken."""
     validations: int
     """Times that a policy of this run was compared on the validation range up to then."""
-    parity_error: Float
-    """Largest difference between the Flax and the NumPy forward pass over the validation range."""
+    certificate: Certificate | None
+    """How far both engines and both forward passes agree; None while it is being measured."""
     versions: dict[str, str]
     arrays: dict[str, ArraySpec]
 
 
-def parameter_shapes(network: NetworkConfig, action: str, features: int) -> dict[str, tuple[int, ...]]:
-    """Return the name and shape of every parameter of a policy."""
+def parameter_shapes(
+    network: NetworkConfig, choices: int | None, features: int, memory: int
+) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of every parameter of a policy.
+
+    Args:
+        network: The network.
+        choices: Number of discrete actions; None for continuous ones.
+        features: Market features of a symbol.
+        memory: Accumulators of the reward, which the policy sees.
+    """
     hidden, width = network.hidden, network.head
     shapes: dict[str, tuple[int, ...]] = {}
     if network.kind == "mlp":
@@ -87,11 +137,11 @@ def parameter_shapes(network: NetworkConfig, action: str, features: int) -> dict
     shapes |= _dense("from_symbol", embedding, 2 * width)
     shapes["from_panel/kernel"] = (embedding, 2 * width)
     shapes["from_assets/kernel"] = (4, 2 * width)
-    shapes["from_account/kernel"] = (3, 2 * width)
+    shapes["from_account/kernel"] = (3 + memory, 2 * width)
     for name, size in (("actor_hidden", width), ("critic_hidden", width), ("critic_out", 1)):
         shapes |= _dense(name, width, size)
-    shapes |= _dense("actor_out", width, 9 if action == "discrete9" else 1)
-    if action != "discrete9":
+    shapes |= _dense("actor_out", width, choices or 1)
+    if choices is None:
         shapes["log_std"] = ()
     return shapes
 

@@ -112,7 +112,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         f"'{KERNEL}' does not match its SHA-256",
     ),
     "schema": (
-        lambda: with_manifest(lambda m: m.update(schema_version=2)),
+        lambda: with_manifest(lambda m: m.update(schema_version=1)),
         f"manifest field 'schema_version': |. {OLDER}",
     ),
     "unknown field": (lambda: with_manifest(lambda m: m.update(more=1)), f"manifest field 'more': |. {OLDER}"),

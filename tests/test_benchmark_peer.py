@@ -15,7 +15,7 @@ from jaxtrade.assemble import rule_book, rule_params
 from jaxtrade.config import CostConfig, EnvConfig, MarketConfig
 from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.market.table import MarketTable, build_table
-from jaxtrade.rules import Account, Known, Outcome, Record, advance, observe, open_account
+from jaxtrade.rules import Known, Outcome, Record, advance, observe, open_account
 from tests.conftest import small_config
 
 ACCOUNTS, STEPS = 48, 250
@@ -48,22 +48,23 @@ class Reference:
     """The same accounts through `jaxtrade.rules`, in float64."""
 
     def __init__(self, table: MarketTable, config: EnvConfig, accounts: int) -> None:
-        self.table, self.book, self.params = table, rule_book(config), rule_params(config)
-        self.account = open_account(np, np.zeros((accounts, len(table.symbols))))
+        self.table, self.book, self.params = table, rule_book(config), rule_params(config, table.symbols)
+        self.account = open_account(np, self.book, np.zeros((accounts, len(table.symbols))))
 
     def step(self, bar: np.ndarray, action: np.ndarray) -> Record:
         known = Known(*(leaf[bar] for leaf in self.table.known))
-        outcome = Outcome(*(leaf[bar] for leaf in self.table.outcome))
+        outcome = Outcome(*(None if leaf is None else leaf[bar] for leaf in self.table.outcome))
         self.account, record = advance(np, self.book, self.params, self.account, action, known, outcome)
         return record
 
     def reopen(self, ended: np.ndarray) -> None:
-        fresh = open_account(np, self.account.position)
-        pairs = zip(fresh, self.account, strict=True)
-        self.account = Account(*(np.where(ended.reshape(-1, *[1] * (b.ndim - 1)), a, b) for a, b in pairs))
+        fresh = open_account(np, self.book, self.account.position)
+        self.account = jax.tree.map(
+            lambda a, b: np.where(ended.reshape(-1, *[1] * (b.ndim - 1)), a, b), fresh, self.account
+        )
 
     def observe(self, bar: np.ndarray) -> np.ndarray:
-        view = observe(np, self.account, Known(self.table.known.tradable[bar]), self.params)
+        view = observe(np, self.book, self.account, Known(self.table.known.tradable[bar]), self.params)
         features = self.table.features[bar]
         return np.concatenate([leaf.reshape(len(bar), -1) for leaf in (features, *view)], axis=1)
 
@@ -88,7 +89,7 @@ def compare_batched(symbols: int, config: EnvConfig) -> Counter:
     for _ in range(STEPS):
         bar, action = env.t.copy(), draw_action(rng, (ACCOUNTS, symbols))
         result, record = env.step(action), reference.step(bar, action)
-        close_to(result.reward, reference.book.reward(np, record), "reward")
+        close_to(result.reward, record.reward, "reward")
         np.testing.assert_array_equal(result.terminated, record.ruined, "terminated")
         np.testing.assert_array_equal(result.truncated, bar + 1 >= table.ranges["all"].last, "truncated")
         reference.reopen(result.terminated | result.truncated)
@@ -133,7 +134,7 @@ def test_the_single_peer_follows_the_rules(name: str) -> None:
             bar, action = env.t, draw_action(rng, (symbols,))
             result, record = env.step(action), reference.step(np.array([bar]), action[None])
             account = reference.account
-            close_to(result.reward, reference.book.reward(np, record)[0], "reward")
+            close_to(result.reward, record.reward[0], "reward")
             close_to(env.cash, account.cash[0], "cash")
             close_to(env.position, account.position[0], "position")
             close_to(env.basis, account.basis[0], "basis")

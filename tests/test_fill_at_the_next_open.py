@@ -14,7 +14,6 @@ from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.market.bars import Bars
 from jaxtrade.market.table import MarketTable, build_table
 from jaxtrade.rules import AccountView
-from jaxtrade.rules.types import Outcome
 
 NOISE = 0.01
 FREE = EnvConfig(window=30, trade_limit_percent=100.0, costs=CostConfig(buy_percent=0.0, sell_percent=0.0))
@@ -36,7 +35,7 @@ def same_close(table: MarketTable) -> MarketTable:
     """The planted fault: orders fill at the close that has just been seen."""
     gap = np.where(np.isnan(table.outcome.gap), np.nan, 0.0)
     growth = np.concatenate([table.mark[1:] / table.mark[:-1] - 1, table.outcome.move[-1:]])
-    return replace(table, outcome=Outcome(gap, growth, table.outcome.can_fill), fill_price=table.mark)
+    return replace(table, outcome=table.outcome._replace(gap=gap, move=growth, fill_price=table.mark))
 
 
 def buy_low(table: MarketTable) -> Backtest:

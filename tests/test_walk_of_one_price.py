@@ -174,7 +174,8 @@ def mark_of_the_next_bar(patch: pytest.MonkeyPatch) -> None:
 def filled_at_the_close(patch: pytest.MonkeyPatch) -> None:
     """Orders are filled at the close that has just been seen: the open has no effect."""
     real = table_room.make_outcome
-    patch.setattr(table_room, "make_outcome", lambda bars, mark: real(bars._replace(open=np.roll(mark, 1, 0)), mark))
+    late = lambda bars, mark, fill: real(bars._replace(open=np.roll(mark, 1, 0)), mark, fill)  # noqa: E731
+    patch.setattr(table_room, "make_outcome", late)
 
 
 PLANTED: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, str]] = {  # which cell shows it, and where

@@ -7,10 +7,10 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from jaxtrade.errors import InputError, did_you_mean
 from train.config import TrainConfig
@@ -170,7 +170,7 @@ def _flag_value(flag: str, kind: Any, values: list[str]) -> Any:
     """Return a flag's values as its type wants them."""
     if kind is bool and not values:
         return True
-    if str(kind).startswith("tuple") or "tuple[" in str(kind):
+    if any(many in str(kind) for many in ("tuple[", "dict[")):
         return values
     if len(values) != 1:
         raise InputError(flag, f"takes one value, got {len(values)}", f"See {PROGRAM} --help")
@@ -190,5 +190,23 @@ def _put(data: dict[str, Any], name: str, value: Any) -> None:
 def _print_help() -> None:
     import tyro
 
-    tyro.cli(TrainConfig, args=["--help"], prog=PROGRAM, description=DESCRIPTION)
+    tyro.cli(_for_help(TrainConfig), args=["--help"], prog=PROGRAM, description=DESCRIPTION)
     sys.exit(0)
+
+
+def _for_help(model: type[BaseModel]) -> type[BaseModel]:
+    """Return the model as help shows it: what may be a number, a range or a mapping is one kind of text."""
+    import tyro
+
+    fields: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        kind, default = field.annotation, field.default
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = _for_help(kind)
+            default = kind()
+        elif "dict[" in str(kind):
+            metavar = "NAME[=WEIGHT] ..." if isinstance(default, dict) else "AMOUNT"
+            kind = Annotated[str, tyro.conf.arg(metavar=metavar)]
+            default = ", ".join(default) if isinstance(default, dict) else f"{default:g}"
+        fields[name] = (kind, Field(default=default, description=field.description))
+    return create_model(model.__name__, __doc__=model.__doc__, **fields)

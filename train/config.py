@@ -84,6 +84,8 @@ class TrainConfig(Section):
             raise ValueError(f"num_envs {self.num_envs} is not a multiple of ppo.lanes {self.ppo.lanes}")
         if self.network.reach > self.env.window:
             raise ValueError(f"the longest branch {self.network.reach} does not fit env.window {self.env.window}")
+        if self.env.action == "orders":
+            raise ValueError("env.action orders is for replays; choose another to train")
         return self
 
     @property

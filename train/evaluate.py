@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtrade.envs.stats import summarize
-from jaxtrade.envs.trading import EnvParams, EnvState, fresh_state
+from jaxtrade.envs.trading import EnvParams, EnvState
 from jaxtrade.rules.types import equity_of
 from train.state import Setup
 
@@ -26,8 +26,10 @@ def market_table(setup: Setup, params: Any, env_params: EnvParams, decisions: in
     return table.reshape(parts * BARS_AT_ONCE, *table.shape[2:])[:decisions]
 
 
-def walk(setup: Setup, params: Any, env_params: EnvParams, decisions: int) -> tuple[EnvState, dict[str, jax.Array]]:
-    """Walk the range with the most likely actions.
+def walk(
+    setup: Setup, params: Any, env_params: EnvParams, decisions: int, draw: jax.Array | None = None
+) -> tuple[EnvState, dict[str, jax.Array]]:
+    """Walk the range with the most likely actions; where `draw`, [], is true, with actions drawn from seed 0.
 
     Returns:
         The last state and, per step, `action` [K, ...] and `equity` [K]. After ruin the account stays as it is.
@@ -40,6 +42,9 @@ def walk(setup: Setup, params: Any, env_params: EnvParams, decisions: int) -> tu
         obs = core.view(state, known, env_params)
         dist_params, _ = setup.policy.apply({"params": params}, market_row, obs.assets, obs.account, method="head")
         action = setup.distribution.mode(dist_params)
+        if draw is not None:
+            drawn = setup.distribution.sample(jax.random.fold_in(jax.random.key(0), state.t), dist_params)
+            action = jnp.where(draw, drawn.astype(action.dtype), action)
         dead = state.stats.ruins > 0
         after, _, _ = core.transition(state, action, known, outcome, env_params)
         state = jax.tree.map(
@@ -47,7 +52,7 @@ def walk(setup: Setup, params: Any, env_params: EnvParams, decisions: int) -> tu
         )
         return state, {"action": action, "equity": equity_of(jnp, state.account)}
 
-    return jax.lax.scan(step, fresh_state(env_params, env_params.first_bar), market)
+    return jax.lax.scan(step, core.fresh(env_params, env_params.first_bar), market)
 
 
 def compile_evaluation(setup: Setup, decisions: int) -> Any:

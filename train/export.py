@@ -20,15 +20,31 @@ def command(argv: list[str]) -> int:
     parser.add_argument("--checkpoint", default="best", help="best (by validation), latest, or an update's number")
     parser.add_argument("--out", help="file to write (default: RUN/policy.npz)")
     args = parser.parse(argv)
-    print(f"policy: {export_run(Path(args.run), args.checkpoint, Path(args.out) if args.out else None)}")
+    announce(export_run(Path(args.run), args.checkpoint, Path(args.out) if args.out else None))
     return 0
+
+
+def announce(path: Path) -> None:
+    """Print where a bundle is and what its certificate says."""
+    from eval_bridge.bundle import load_bundle
+
+    certificate = load_bundle(path).manifest.certificate
+    print(f"policy: {path}")
+    if certificate is None or certificate.failures:
+        why = "it holds no certificate" if certificate is None else "; ".join(certificate.failures)
+        print(f"NOT CERTIFIED: {why}. The backtest will refuse it without --allow-uncertified", file=sys.stderr)
+    else:
+        print(
+            f"certified over {certificate.bars} bars and {certificate.fills} fills: no unexplained difference; "
+            f"engines {certificate.engine_error:.1g} apart, forward passes {certificate.policy_error:.1g}"
+        )
 
 
 def export_run(run: Path, which: str, out: Path | None = None) -> Path:
     """Write the bundle of a checkpoint of a run and return its path.
 
     Raises:
-        InputError: There is no such run or checkpoint, its data changed, or the NumPy policy does not agree.
+        InputError: There is no such run or checkpoint, or its data changed.
     """
     from jaxtrade.errors import InputError
     from train.cli import load_file, validate

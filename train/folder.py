@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from jaxtrade.assemble import rule_params
 from jaxtrade.errors import InputError
 from jaxtrade.market.table import MarketTable
 from train.config import TrainConfig
@@ -26,9 +27,10 @@ def resolve_config(config: TrainConfig, table: MarketTable) -> TrainConfig:
         InputError: The market cannot be traded with these actions, or cannot be validated on.
     """
     symbols = len(table.symbols)
-    if config.env.action == "discrete9" and symbols != 1:
-        what = f"action discrete9 trades one symbol, the data holds {symbols}"
+    if config.env.one_symbol and symbols != 1:
+        what = f"action {config.env.action} trades one symbol, the data holds {symbols}"
         raise InputError(config.data, what, "Use --env.action continuous, or name one symbol by --market.symbols")
+    rule_params(config.env, table.symbols)
     table.span("validation")
     source = config.data if config.data.startswith("sample:") else str(Path(config.data).expanduser().resolve())
     name = config.name or _default_name(config)
@@ -107,7 +109,7 @@ def fingerprint(config: TrainConfig, table: MarketTable) -> dict[str, Any]:
         "data_sha256": table.data_hash,
         "symbols": list(table.symbols),
         "ranges": range_times(table),
-        "data_warning": table.warning,
+        "warning": table.warning,
     }
 
 

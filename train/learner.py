@@ -22,14 +22,14 @@ CHUNK = 64  # most updates of one compiled call
 
 def update(setup: Setup, state: TrainState, env_params: EnvParams) -> tuple[TrainState, Metrics]:
     """Do one update and return the new state and its figures (scalars)."""
-    key, key_rollout, key_batches = jax.random.split(state.key, 3)
+    key, key_rollout, key_batches, key_reset = jax.random.split(state.key, 4)
     env_state, rollout = collect(setup, state, env_params, key_rollout)
     batch = estimate(setup, state, rollout)
     params, opt_state, metrics = learn(setup, state, rollout, batch, key_batches)
     reward_scale = state.reward_scale
     if setup.config.ppo.normalize_reward:
         reward_scale = update_reward_scale(reward_scale, rollout.reward, rollout.terminated, setup.config.ppo.gamma)
-    state, episodes = move_lanes(setup, state, env_state, env_params, rollout.episodes)
+    state, episodes = move_lanes(setup, state, env_state, (env_params, key_reset), rollout.episodes)
     metrics |= {
         "explained_variance": 1 - jnp.var(batch.target - batch.value) / (jnp.var(batch.target) + 1e-12),
         "reward_std": jnp.std(rollout.reward),
@@ -122,13 +122,14 @@ def learn(setup: Setup, state: TrainState, rollout: Rollout, batch: Batch, key: 
 
 
 def move_lanes(
-    setup: Setup, state: TrainState, env_state: EnvState, env_params: EnvParams, episodes: Metrics
+    setup: Setup, state: TrainState, env_state: EnvState, start: tuple[EnvParams, jax.Array], episodes: Metrics
 ) -> tuple[TrainState, Metrics]:
     """Carry the lanes on; a lane that jumps truncates its episodes and opens fresh accounts."""
+    env_params, key = start
     lanes, jumped = next_lanes(setup.schedule, state.lanes, env_params.first_bar, env_params.last_bar)
     ended = jnp.broadcast_to(jumped[:, None], env_state.t.shape)
     episodes = jax.tree.map(jnp.add, episodes, episode_sums(env_state.stats, ended))
-    fresh = fresh_accounts(env_params, lanes.bar, setup.accounts)
+    fresh = fresh_accounts(setup, env_params, lanes.bar, key)
     env_state = jax.tree.map(lambda new, old: where_lane(ended, new, old), fresh, env_state)
     discounted = jnp.where(ended, jnp.zeros_like(state.reward_scale.discounted), state.reward_scale.discounted)
     scale = state.reward_scale._replace(discounted=discounted)

@@ -90,7 +90,12 @@ class Policy(nn.Module):
     """Encoder and separate actor and critic heads."""
 
     config: NetworkConfig
-    discrete: bool
+    choices: int | None  # discrete actions; None: one number per symbol
+
+    @property
+    def discrete(self) -> bool:
+        """True if the policy chooses among numbered actions."""
+        return self.choices is not None
 
     def setup(self) -> None:
         """Create the layers."""
@@ -105,7 +110,7 @@ class Policy(nn.Module):
         self.from_account = nn.Dense(2 * width, kernel_init=ORTHOGONAL, use_bias=False)
         self.actor_hidden = nn.Dense(width, kernel_init=ORTHOGONAL)
         self.critic_hidden = nn.Dense(width, kernel_init=ORTHOGONAL)
-        self.actor_out = nn.Dense(9 if self.discrete else 1, kernel_init=nn.initializers.orthogonal(0.01))
+        self.actor_out = nn.Dense(self.choices or 1, kernel_init=nn.initializers.orthogonal(0.01))
         self.critic_out = nn.Dense(1, kernel_init=nn.initializers.orthogonal(1.0))
         if not self.discrete:
             self.log_std = self.param("log_std", nn.initializers.constant(self.config.log_std), (), jnp.float32)
@@ -130,7 +135,7 @@ class Policy(nn.Module):
         Args:
             market: [..., N, 2 * head] rows of the table.
             assets: [..., N, 4] account part per symbol.
-            account: [..., 3] account part.
+            account: [..., 3 + M] account part.
         """
         first = nn.tanh(market + self.from_assets(assets) + self.from_account(account)[..., None, :])
         actor, critic = jnp.split(first, 2, axis=-1)
@@ -148,16 +153,16 @@ class Policy(nn.Module):
         return self.head(self.market(rows, bars), assets, account)
 
 
-def make_policy(config: NetworkConfig, action: str) -> tuple[Policy, Distribution]:
-    """Return the network and the action distribution of an action set."""
-    discrete = action == "discrete9"
-    return Policy(config, discrete), CATEGORICAL if discrete else GAUSSIAN
+def make_policy(config: NetworkConfig, choices: int | None) -> tuple[Policy, Distribution]:
+    """Return the network and the distribution of its actions: one of `choices`, or one number per symbol."""
+    return Policy(config, choices), GAUSSIAN if choices is None else CATEGORICAL
 
 
-def init_params(policy: Policy, key: jax.Array, symbols: int, features: int) -> Any:
-    """Return fresh parameters for `symbols` x `features` inputs."""
+def init_params(policy: Policy, key: jax.Array, symbols: int, features: int, memory: int = 0) -> Any:
+    """Return fresh parameters for `symbols` x `features` inputs and `memory` accumulators of the reward."""
     reach = policy.config.reach
     rows, assets, account = (
-        jnp.zeros(shape, jnp.float32) for shape in ((1, reach, symbols, features), (1, 1, symbols, 4), (1, 1, 3))
+        jnp.zeros(shape, jnp.float32)
+        for shape in ((1, reach, symbols, features), (1, 1, symbols, 4), (1, 1, 3 + memory))
     )
     return policy.init(key, rows, jnp.full((1, 1), reach - 1, jnp.int32), assets, account)["params"]

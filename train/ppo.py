@@ -27,7 +27,7 @@ def command(argv: list[str]) -> int:
     table = load_table(config.data, config.market, config.env.window)
     config = resolve_config(config, table)
 
-    from train.export import export_run
+    from train.export import announce, export_run
     from train.run import train
     from train.state import make_setup
 
@@ -35,11 +35,11 @@ def command(argv: list[str]) -> int:
     run = open_run(config, table, resume)  # nothing is written before all of the above is known to be good
     print(f"run: {run}   data: {config.data}   network: {config.network.kind}   {config.updates} updates")
     if table.warning:
-        print(f"data warning: {table.warning}")
+        print(f"warning: {table.warning}", file=sys.stderr)
     if not train(setup, table, run, resume is not None):
         print(f"stopped; everything is saved. Go on: python -m train.ppo --resume {run}")
         return STOPPED
-    print(f"policy: {export_run(run, 'best')}")
+    announce(export_run(run, "best"))
     print(f"next: python -m eval_bridge.backtest {run}")
     return 0
 

@@ -15,7 +15,7 @@ class Rollout(NamedTuple):
 
     rows: jax.Array  # [G, W-1+L+1, N, F] features, W the reach of the encoder
     assets: jax.Array  # [L, G, A, N, 4]
-    account: jax.Array  # [L, G, A, 3]
+    account: jax.Array  # [L, G, A, 3 + M]
     action: jax.Array  # [L, G, A] or [L, G, A, N]
     log_prob: jax.Array  # [L, G, A]
     value: jax.Array  # [L, G, A]
@@ -73,12 +73,13 @@ def collect(setup: Setup, state: TrainState, env_params: EnvParams, key: jax.Arr
 
     def step(carry: tuple[EnvState, dict], now: tuple) -> tuple[tuple[EnvState, dict], tuple]:
         env_state, episodes = carry
-        market_row, known_row, outcome_row, key_action = now
+        market_row, known_row, outcome_row, key_step = now
+        key_action, key_reset = jax.random.split(key_step)
         obs, dist_params, value = act(env_state, market_row, known_row)
         action = setup.distribution.sample(key_action, dist_params)
         log_prob = setup.distribution.log_prob(dist_params, action)
         env_state, reward, record = transition(env_state, action, known_row, outcome_row, env_params)
-        episodes, env_state = reset_ruined(env_state, record.ruined, episodes, env_params)
+        episodes, env_state = reset_ruined(setup, env_state, record.ruined, episodes, (env_params, key_reset))
         return (env_state, episodes), (obs.assets, obs.account, action, log_prob, value, reward, record.ruined)
 
     none_ended = episode_sums(state.env_state.stats, jnp.zeros_like(state.env_state.t, dtype=bool))
@@ -91,12 +92,17 @@ def collect(setup: Setup, state: TrainState, env_params: EnvParams, key: jax.Arr
 
 
 def reset_ruined(
-    env_state: EnvState, ruined: jax.Array, episodes: dict[str, jax.Array], env_params: EnvParams
+    setup: Setup,
+    env_state: EnvState,
+    ruined: jax.Array,
+    episodes: dict[str, jax.Array],
+    start: tuple[EnvParams, jax.Array],
 ) -> tuple[dict[str, jax.Array], EnvState]:
     """Give ruined accounts a fresh start on the bar they have reached, and count their episodes."""
+    env_params, key = start
 
     def reset(_: None) -> tuple[dict[str, jax.Array], EnvState]:
-        fresh = fresh_accounts(env_params, env_state.t[:, 0], env_state.t.shape[1])
+        fresh = fresh_accounts(setup, env_params, env_state.t[:, 0], key)
         sums = jax.tree.map(jnp.add, episodes, episode_sums(env_state.stats, ruined))
         return sums, jax.tree.map(lambda new, old: where_lane(ruined, new, old), fresh, env_state)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxtrade.envs.lanes import Lanes, LaneSchedule, make_schedule, start_lanes
-from jaxtrade.envs.trading import EnvParams, EnvState, TradingCore, fresh_state
+from jaxtrade.envs.trading import EnvParams, EnvState, TradingCore
 from jaxtrade.market.splits import Range
 from train.config import TrainConfig
 from train.distributions import Distribution
@@ -46,7 +46,7 @@ class TrainState(NamedTuple):
 
 def make_setup(config: TrainConfig, span: Range) -> Setup:
     """Return the static parts for a configuration and a training range."""
-    policy, distribution = make_policy(config.network, config.env.action)
+    policy, distribution = make_policy(config.network, config.env.choices)
     return Setup(
         config=config,
         core=TradingCore(config.env),
@@ -57,24 +57,25 @@ def make_setup(config: TrainConfig, span: Range) -> Setup:
     )
 
 
-def fresh_accounts(env_params: EnvParams, bar: jax.Array, accounts: int) -> EnvState:
-    """Return fresh environments at each lane's bar, leaves [G, A, ...]."""
-    state = jax.vmap(fresh_state, (None, 0))(env_params, bar)
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[:, None], (leaf.shape[0], accounts, *leaf.shape[1:])), state)
+def fresh_accounts(setup: Setup, env_params: EnvParams, bar: jax.Array, key: jax.Array) -> EnvState:
+    """Return fresh environments at each lane's bar, leaves [G, A, ...]; each draws its own randomised costs."""
+    keys = jax.random.split(key, (bar.shape[0], setup.accounts))
+    each = jax.vmap(setup.core.fresh, (None, None, 0))
+    return jax.vmap(each, (None, 0, 0))(env_params, bar, keys)
 
 
 def init_state(setup: Setup, env_params: EnvParams) -> TrainState:
     """Return the state before the first update."""
-    key_params, key_lanes, key = jax.random.split(jax.random.key(setup.config.seed), 3)
+    key_params, key_lanes, key_reset, key = jax.random.split(jax.random.key(setup.config.seed), 4)
     _, symbols, features = env_params.features.shape
-    params = init_params(setup.policy, key_params, symbols, features)
+    params = init_params(setup.policy, key_params, symbols, features, len(setup.core.book.memory))
     dtype = env_params.outcome.gap.dtype
     params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
     lanes = start_lanes(setup.schedule, key_lanes, env_params.first_bar, env_params.last_bar)
     return TrainState(
         params=params,
         opt_state=setup.optimizer.init(params),
-        env_state=fresh_accounts(env_params, lanes.bar, setup.accounts),
+        env_state=fresh_accounts(setup, env_params, lanes.bar, key_reset),
         lanes=lanes,
         reward_scale=init_reward_scale((setup.schedule.lanes, setup.accounts), dtype),
         key=key,

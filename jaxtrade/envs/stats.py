@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtrade.rules import Record
+from jaxtrade.rules.rewards import log_return
 
 
 class EpisodeStats(NamedTuple):
@@ -28,17 +29,17 @@ def empty_stats(dtype: jnp.dtype) -> EpisodeStats:
     return EpisodeStats(*(jnp.zeros((), dtype) for _ in EpisodeStats._fields))
 
 
-def update_stats(stats: EpisodeStats, record: Record, reward: jax.Array) -> EpisodeStats:
+def update_stats(stats: EpisodeStats, record: Record) -> EpisodeStats:
     """Add one step."""
     dtype = stats.length.dtype
-    log_return = jnp.log1p(record.pnl / record.equity_before)
-    log_growth = stats.log_growth + log_return
+    growth = log_return(jnp, record)
+    log_growth = stats.log_growth + growth
     peak = jnp.maximum(stats.peak, log_growth)
     return EpisodeStats(
-        episode_return=stats.episode_return + reward,
+        episode_return=stats.episode_return + record.reward,
         length=stats.length + 1,
         log_growth=log_growth,
-        log_growth_sq=stats.log_growth_sq + log_return**2,
+        log_growth_sq=stats.log_growth_sq + growth**2,
         peak=peak,
         max_drawdown=jnp.maximum(stats.max_drawdown, 1 - jnp.exp(log_growth - peak)),
         turnover=stats.turnover + record.turnover,

@@ -4,20 +4,25 @@
 only the observation: a flat vector with the materialised window, for any gymnax client.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from gymnax.environments import environment, spaces
 
-from jaxtrade.assemble import rule_book, rule_params
+from jaxtrade.assemble import TOGETHER, rule_book, rule_params, rule_ranges
 from jaxtrade.config import EnvConfig
+from jaxtrade.custom import load_reward, sample_params, sample_record
 from jaxtrade.envs.stats import EpisodeStats, empty_stats, summarize, update_stats
 from jaxtrade.envs.synthetic import synthetic_table
+from jaxtrade.errors import InputError
 from jaxtrade.market.splits import Range
 from jaxtrade.market.table import MarketTable
 from jaxtrade.rules import Account, Known, Outcome, Record, RuleParams, advance, observe, open_account
+from jaxtrade.rules.rewards import REWARDS
 
 
 @struct.dataclass
@@ -26,8 +31,9 @@ class EnvParams(environment.EnvParams):
 
     features: jax.Array = None  # [T, N, F]
     known: Known = None  # leaves [T, N]
-    outcome: Outcome = None  # leaves [T, N]
+    outcome: Outcome = None  # leaves [T, N], years [T]
     rules: RuleParams = None
+    ranges: dict[str, tuple[jax.Array, jax.Array]] = None  # lower and upper ends of what is drawn at reset
     first_bar: jax.Array = None  # [] first decision
     last_bar: jax.Array = None  # [] where an episode is truncated at the latest
 
@@ -39,6 +45,7 @@ class EnvState(environment.EnvState):
     time: jax.Array  # [] steps since the reset
     t: jax.Array  # [] the bar whose close has just been seen
     account: Account
+    drawn: dict[str, jax.Array]  # the rules' numbers that this environment drew at its reset
     stats: EpisodeStats
 
 
@@ -47,7 +54,7 @@ class Obs(NamedTuple):
 
     t: jax.Array  # [] bar
     assets: jax.Array  # [N, 4] weight, unrealised return, idle, tradable
-    account: jax.Array  # [3] cash share, drawdown, margin distance
+    account: jax.Array  # [3 + M] cash share, drawdown, margin distance, memory of the reward
 
 
 class TradingCore(environment.Environment[EnvState, EnvParams]):
@@ -56,6 +63,8 @@ class TradingCore(environment.Environment[EnvState, EnvParams]):
     def __init__(self, config: EnvConfig | None = None) -> None:
         self.config = config or EnvConfig()
         self.book = rule_book(self.config)
+        for name in self.config.reward:
+            check_compiles(name)
 
     @property
     def default_params(self) -> EnvParams:
@@ -67,10 +76,10 @@ class TradingCore(environment.Environment[EnvState, EnvParams]):
         self, state: EnvState, action: jax.Array, known: Known, outcome: Outcome, params: EnvParams
     ) -> tuple[EnvState, jax.Array, Record]:
         """Advance one account by one bar whose row, leaves [N], the caller has already gathered."""
-        account, record = advance(jnp, self.book, params.rules, state.account, action, known, outcome)
-        reward = self.book.reward(jnp, record)
-        stats = update_stats(state.stats, record, reward)
-        return EnvState(time=state.time + 1, t=state.t + 1, account=account, stats=stats), reward, record
+        rules = params.rules._replace(**state.drawn)
+        account, record = advance(jnp, self.book, rules, state.account, action, known, outcome)
+        stats = update_stats(state.stats, record)
+        return state.replace(time=state.time + 1, t=state.t + 1, account=account, stats=stats), record.reward, record
 
     def step_env(
         self, key: jax.Array, state: EnvState, action: jax.Array, params: EnvParams
@@ -90,8 +99,15 @@ class TradingCore(environment.Environment[EnvState, EnvParams]):
 
     def reset_at(self, key: jax.Array, params: EnvParams, bar: jax.Array) -> tuple[Any, EnvState]:
         """Open a fresh account at the close of a bar."""
-        state = fresh_state(params, bar)
+        state = self.fresh(params, bar, key)
         return self.observe(key, state, None, params), state
+
+    def fresh(self, params: EnvParams, bar: jax.Array, key: jax.Array | None = None) -> EnvState:
+        """Return a fresh account at a bar, with what is given as a range drawn anew; without a key, at its middle."""
+        account = open_account(jnp, self.book, params.outcome.gap[0])
+        stats = empty_stats(account.cash.dtype)
+        drawn = draw_rules(params, key)
+        return EnvState(time=jnp.zeros_like(bar), t=bar, account=account, drawn=drawn, stats=stats)
 
     def reset_env(self, key: jax.Array, params: EnvParams) -> tuple[Any, EnvState]:
         """Draw a first bar uniformly over the decisions of the range, then `reset_at`."""
@@ -101,7 +117,7 @@ class TradingCore(environment.Environment[EnvState, EnvParams]):
 
     def view(self, state: EnvState, known: Known, params: EnvParams) -> Obs:
         """Observe the account at a bar whose known part, leaves [N], the caller has already gathered."""
-        seen = observe(jnp, state.account, known, params.rules)
+        seen = observe(jnp, self.book, state.account, known, params.rules)
         return Obs(t=state.t, assets=seen.assets, account=seen.account)
 
     def observe(self, key: jax.Array, state: EnvState, action: jax.Array | None, params: EnvParams) -> Any:
@@ -119,10 +135,12 @@ class TradingCore(environment.Environment[EnvState, EnvParams]):
         return state.stats.ruins > 0
 
     def action_space(self, params: EnvParams) -> spaces.Box | spaces.Discrete:
-        """Return Discrete(9), or Box(-1, 1, [N])."""
-        if self.config.action == "discrete9":
-            return spaces.Discrete(9)
-        return spaces.Box(-1.0, 1.0, (params.features.shape[1],), jnp.float32)
+        """Return Discrete(n), or a box with one number per symbol, within what the decoder clips to."""
+        if self.config.choices is not None:
+            return spaces.Discrete(self.config.choices)
+        most = {"target_weight": self.config.max_leverage, "orders": jnp.inf}.get(self.config.action, 1.0)
+        least = 0.0 if self.config.action == "target_weight" and not self.config.allow_short else -most
+        return spaces.Box(least, most, (params.features.shape[1],), jnp.float32)
 
     def observation_space(self, params: EnvParams) -> spaces.Dict:
         """Return the space of `Obs` as a dictionary of its fields."""
@@ -131,7 +149,7 @@ class TradingCore(environment.Environment[EnvState, EnvParams]):
             {
                 "t": spaces.Discrete(bars),
                 "assets": spaces.Box(-1.0, 1.0, (symbols, 4), jnp.float32),
-                "account": spaces.Box(-1.0, 1.0, (3,), jnp.float32),
+                "account": spaces.Box(-1.0, 1.0, (3 + len(self.book.memory),), jnp.float32),
             }
         )
 
@@ -140,7 +158,7 @@ class TradingEnv(TradingCore):
     """The trading environment with the window materialised: one flat vector for any gymnax client."""
 
     def observe(self, key: jax.Array, state: EnvState, action: jax.Array | None, params: EnvParams) -> jax.Array:
-        """Return the last `window` rows of features, then the account, [window * N * F + N * 4 + 3]."""
+        """Return the last `window` rows of features, then the account, [window * N * F + N * 4 + 3 + M]."""
         obs = super().observe(key, state, action, params)
         start = obs.t - (self.config.window - 1)
         window = jax.lax.dynamic_slice_in_dim(params.features, start, self.config.window, axis=0)
@@ -150,7 +168,7 @@ class TradingEnv(TradingCore):
     def observation_space(self, params: EnvParams) -> spaces.Box:
         """Return the box of the flat vector; normalised features are clipped at `market.features.clip`."""
         _, symbols, features = params.features.shape
-        size = self.config.window * symbols * features + symbols * 4 + 3
+        size = self.config.window * symbols * features + symbols * 4 + 3 + len(self.book.memory)
         return spaces.Box(-jnp.inf, jnp.inf, (size,), jnp.float32)
 
 
@@ -159,10 +177,33 @@ def market_row(params: EnvParams, t: jax.Array) -> tuple[Known, Outcome]:
     return jax.tree.map(lambda leaf: leaf[t], (params.known, params.outcome))
 
 
-def fresh_state(params: EnvParams, bar: jax.Array) -> EnvState:
-    """Return a fresh account at a bar."""
-    account = open_account(jnp, params.outcome.gap[0])
-    return EnvState(time=jnp.zeros_like(bar), t=bar, account=account, stats=empty_stats(account.cash.dtype))
+def check_compiles(name: str) -> None:
+    """Trace a user's reward once.
+
+    Raises:
+        InputError: It uses something else than the array namespace it is given, or decides on the value of an array.
+    """
+    if name in REWARDS:
+        return
+    reward = load_reward(name)
+    memory = tuple(np.full(3, value) for value in reward.start)
+    try:
+        jax.eval_shape(partial(reward.step, jnp), memory, sample_record(), sample_params())
+    except Exception as error:  # whatever a user's function raises is the user's to mend
+        what = f"cannot be compiled: {type(error).__name__}: {str(error).splitlines()[0]}"
+        raise InputError(f"env.reward '{name}'", what, "Use the xp it is given, and xp.where instead of if") from None
+
+
+def draw_rules(params: EnvParams, key: jax.Array | None) -> dict[str, jax.Array]:
+    """Return the rules' numbers that are given as ranges, drawn uniformly; without a key, their middles."""
+    drawn = {}
+    for name, (low, high) in params.ranges.items():
+        share = jnp.full((), 0.5, low.dtype)
+        if key is not None:
+            stream = RuleParams._fields.index(TOGETHER.get(name, name))
+            share = jax.random.uniform(jax.random.fold_in(key, stream), (), low.dtype)
+        drawn[name] = low + share * (high - low)
+    return drawn
 
 
 def make_env(config: EnvConfig, windowed: bool = False) -> TradingCore:
@@ -189,7 +230,8 @@ def make_env_params(table: MarketTable, span: Range, config: EnvConfig, dtype: A
         features=jnp.asarray(features),
         known=jax.tree.map(to_device, known),
         outcome=jax.tree.map(to_device, outcome),
-        rules=jax.tree.map(to_device, rule_params(config)),
+        rules=jax.tree.map(to_device, rule_params(config, table.symbols)),
+        ranges=jax.tree.map(to_device, rule_ranges(config, table.symbols)),
         first_bar=jnp.int32(span.first),
         last_bar=jnp.int32(span.last),
     )

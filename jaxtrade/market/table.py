@@ -1,7 +1,9 @@
 """The market table: row t holds what is known at the close of t, and what happens until the close of t+1."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,9 @@ from jaxtrade.market.validate import STALE_OPEN_SHARE, stale_open_share
 from jaxtrade.rules.types import Known, Outcome
 
 FloatArray = npt.NDArray[np.float64]
+YEAR = np.timedelta64(365, "D")  # of financing rates
+DELISTED_AFTER = 5  # bars without a price, to the end of the data, that make a delisting of a gap
+SAME_CLOSE = "orders fill at the close just observed (fill: same_close): no one can trade like that"
 
 
 @dataclass(frozen=True)
@@ -26,9 +31,8 @@ class MarketTable:
     feature_names: tuple[str, ...]
     features: npt.NDArray[np.float32]  # [T, N, F] normalised; NaN in the rows before the warm-up
     known: Known  # leaves [T, N]
-    outcome: Outcome  # leaves [T, N] float64; the last row is NaN: nothing follows it
+    outcome: Outcome  # leaves [T, N] (years [T]) float64; the last row is NaN: nothing follows it
     mark: FloatArray  # [T, N] price of the mark at the close of t
-    fill_price: FloatArray  # [T, N] open of t+1, NaN where it is missing
     ranges: dict[str, Range]
     scaler: Scaler
     config: MarketConfig  # with the split dates resolved
@@ -41,8 +45,20 @@ class MarketTable:
         return require_decisions(name, self.ranges[name], self.config.split, len(self.time), history)
 
     @property
+    def fill_price(self) -> FloatArray:
+        """Price at which the orders of each bar fill, [T, N]; NaN where they cannot."""
+        return np.asarray(self.outcome.fill_price)
+
+    @property
+    def fill_bar(self) -> int:
+        """Bars from a decision to its fill."""
+        return 0 if self.config.fill == "same_close" else 1
+
+    @property
     def warning(self) -> str | None:
-        """A flaw of the data that every artefact made with it must carry, or None."""
+        """A flaw of the data or of the clock that every artefact made with it must carry, or None."""
+        if self.config.fill == "same_close":
+            return SAME_CLOSE
         if self.stale_opens <= STALE_OPEN_SHARE:
             return None
         return (
@@ -55,12 +71,16 @@ class MarketTable:
 
         A wrong index, or a gather past the end (which JAX clamps), then shows as NaN instead of as a leak.
         """
-        after = np.arange(len(self.time)) > span.last
-        no_outcome = (np.arange(len(self.time)) >= span.last)[:, None]
-        hidden = np.where(after[:, None, None], np.float32(np.nan), self.features)
-        known = Known(tradable=self.known.tradable & ~after[:, None])
-        gap, move = (np.where(no_outcome, np.nan, leaf) for leaf in (self.outcome.gap, self.outcome.move))
-        return hidden, known, Outcome(gap=gap, move=move, can_fill=self.outcome.can_fill & ~no_outcome)
+        bar = np.arange(len(self.time))
+        known = Known(*(None if leaf is None else _hide(leaf, bar > span.last) for leaf in self.known))
+        outcome = Outcome(*(None if leaf is None else _hide(leaf, bar >= span.last) for leaf in self.outcome))
+        return _hide(self.features, bar > span.last), known, outcome
+
+
+def _hide(leaf: npt.NDArray[Any], rows: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Return an array [T, ...] in which some rows are NaN, or False."""
+    nothing = np.array(False) if leaf.dtype == bool else np.array(np.nan, leaf.dtype)
+    return np.where(rows.reshape(-1, *(1,) * (leaf.ndim - 1)), nothing, leaf)
 
 
 def load_table(source: str, config: MarketConfig, window: int, scaler: Scaler | None = None) -> MarketTable:
@@ -81,6 +101,7 @@ def build_table(bars: Bars, config: MarketConfig, window: int, scaler: Scaler | 
         InputError: There are too few bars.
     """
     config = config.model_copy(update={"symbols": bars.symbols, "split": resolve_split(bars.time, config.split)})
+    bars = drop_impossible(bars)
     warm_up = feature_room.warm_up(config.features)
     ranges = make_ranges(bars.time, config.split, history=warm_up + window - 1)
     raw = feature_room.compute(bars, config.features)
@@ -95,16 +116,24 @@ def build_table(bars: Bars, config: MarketConfig, window: int, scaler: Scaler | 
         symbols=bars.symbols,
         feature_names=feature_room.feature_names(config.features),
         features=features,
-        known=Known(tradable=np.isfinite(bars.close)),
-        outcome=make_outcome(bars, mark),
+        known=Known(tradable=np.isfinite(bars.close), close=mark),
+        outcome=make_outcome(bars, mark, config.fill),
         mark=mark,
-        fill_price=np.concatenate([bars.open[1:], np.full((1, len(bars.symbols)), np.nan)]),
         ranges=ranges,
         scaler=scaler,
         config=config,
         data_hash=hash_bars(bars),
         stale_opens=stale_open_share(bars.open, bars.close),
     )
+
+
+def drop_impossible(bars: Bars) -> Bars:
+    """Return the bars with NaN for opens and closes at which no one can trade: not finite, zero or below."""
+
+    def clean(price: FloatArray) -> FloatArray:
+        return np.where(np.isfinite(price) & (price > 0), price, np.nan)
+
+    return bars._replace(open=clean(bars.open), close=clean(bars.close))
 
 
 def marks(bars: Bars) -> FloatArray:
@@ -115,20 +144,36 @@ def marks(bars: Bars) -> FloatArray:
     return np.take_along_axis(price, last_valid, axis=0)
 
 
-def make_outcome(bars: Bars, mark: FloatArray) -> Outcome:
+def make_outcome(bars: Bars, mark: FloatArray, fill: str = "next_open") -> Outcome:
     """Return the outcome of every bar, leaves [T, N]; the last row is NaN and cannot be filled."""
-    before, after, opening = mark[:-1], mark[1:], bars.open[1:]
+    before, after = mark[:-1], mark[1:]
     listed = np.isfinite(before)
-    can_fill = np.isfinite(opening) & listed
-    start = np.where(can_fill, opening, before)
-    gap = np.where(can_fill, start / before - 1, 0.0)
-    move = np.where(listed, after / start - 1, 0.0)
-    missing = np.full((1, mark.shape[1]), np.nan)
+    leaves = delistings(bars)[:-1]
+    price = bars.open[1:] if fill == "next_open" else bars.close[:-1]
+    can_fill = np.isfinite(price) & listed & ~leaves
+    start = np.where(can_fill, price, before)
+    with_end = _end(np.full((1, mark.shape[1]), np.nan))
     return Outcome(
-        gap=np.concatenate([gap, missing]),
-        move=np.concatenate([move, missing]),
-        can_fill=np.concatenate([can_fill, np.zeros_like(missing, dtype=bool)]),
+        gap=with_end(np.where(can_fill, start / before - 1, 0.0)),
+        move=with_end(np.where(listed, after / start - 1, 0.0)),
+        can_fill=np.concatenate([can_fill, np.zeros((1, mark.shape[1]), dtype=bool)]),
+        years=np.append(np.diff(bars.time) / YEAR, np.nan),
+        fill_price=with_end(np.where(can_fill, price, np.nan)),
+        mark=with_end(after),
+        exit=np.concatenate([leaves, np.zeros((1, mark.shape[1]), dtype=bool)]) if leaves.any() else None,
     )
+
+
+def _end(row: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    return lambda leaf: np.concatenate([leaf, row])
+
+
+def delistings(bars: Bars) -> npt.NDArray[np.bool_]:
+    """Return True, [T, N], at the last bar of symbols that are missing from then on, for five bars at least."""
+    priced = np.isfinite(bars.close) | np.isfinite(bars.open)
+    rows = np.arange(len(priced))[:, None]
+    last = np.max(np.where(priced, rows, -1), axis=0)
+    return np.asarray((rows == last) & (last < len(priced) - DELISTED_AFTER))
 
 
 def hash_bars(bars: Bars) -> str:

@@ -7,17 +7,31 @@ mark, moves are returns. The order of the rules is in `advance`; the equations a
 """
 
 from jaxtrade.rules.advance import advance
-from jaxtrade.rules.book import RuleBook, make_rule_book
+from jaxtrade.rules.book import RuleBook, make_rule_book, open_account
 from jaxtrade.rules.observe import observe
-from jaxtrade.rules.types import Account, AccountView, Known, Orders, Outcome, Record, RuleParams, open_account
+from jaxtrade.rules.rewards import Reward
+from jaxtrade.rules.types import (
+    Account,
+    AccountView,
+    Costs,
+    Known,
+    Orders,
+    Outcome,
+    Record,
+    RewardParams,
+    RuleParams,
+)
 
 __all__ = [
     "Account",
     "AccountView",
+    "Costs",
     "Known",
     "Orders",
     "Outcome",
     "Record",
+    "Reward",
+    "RewardParams",
     "RuleBook",
     "RuleParams",
     "advance",

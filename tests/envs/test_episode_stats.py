@@ -11,7 +11,7 @@ from jaxtrade.config import EnvConfig
 from jaxtrade.envs import stats as stats_room
 from jaxtrade.envs.stats import EpisodeStats, empty_stats, summarize, update_stats
 from jaxtrade.envs.trading import make_env
-from jaxtrade.rules import Record
+from jaxtrade.rules import Costs, Record
 from tests.helpers.worlds import env_params, make_table, random_actions, walk
 
 LONG = EnvConfig(window=30)
@@ -60,8 +60,8 @@ def test_a_forgotten_drawdown_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
     """A peak that starts at the first mark instead of at the capital."""
     real = stats_room.update_stats
 
-    def update(stats: EpisodeStats, record: Record, reward: jax.Array) -> EpisodeStats:
-        new = real(stats, record, reward)
+    def update(stats: EpisodeStats, record: Record) -> EpisodeStats:
+        new = real(stats, record)
         return new._replace(peak=jnp.where(stats.length == 0, new.log_growth, new.peak), trades=stats.trades + 1)
 
     monkeypatch.setattr("jaxtrade.envs.trading.update_stats", update)
@@ -72,8 +72,9 @@ def test_a_forgotten_drawdown_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
 def record_of(pnl: float, equity: float) -> Record:
     """Return the record of a bar without trades."""
     zeros = {name: jnp.float32(0) for name in Record._fields}
-    nothing = {"fill_value": jnp.zeros(1), "ruined": jnp.asarray(False)}
-    return Record(**zeros | nothing | {"pnl": jnp.float32(pnl), "equity_before": jnp.float32(equity)})
+    nothing = {"fill_value": jnp.zeros(1), "ruined": jnp.asarray(False), "costs": Costs(*(jnp.zeros((4, 1))))}
+    change = {"pnl": jnp.float32(pnl), "equity_before": jnp.float32(equity), "equity": jnp.float32(equity + pnl)}
+    return Record(**zeros | nothing | change)
 
 
 def test_figures_by_hand() -> None:
@@ -82,7 +83,7 @@ def test_figures_by_hand() -> None:
     figures = summarize(stats)
     assert all(np.isfinite(value) for value in figures.values())
     for rate in (0.1, -0.1, 0.1):
-        stats = update_stats(stats, record_of(equity * rate, equity), jnp.float32(rate))
+        stats = update_stats(stats, record_of(equity * rate, equity))
         equity *= 1 + rate
         if stats.length == 1:
             assert summarize(stats)["sharpe_per_bar"] == 0
@@ -96,5 +97,5 @@ def test_figures_by_hand() -> None:
 def test_no_variation_has_no_sharpe() -> None:
     stats = empty_stats(jnp.float32)
     for _ in range(5):
-        stats = update_stats(stats, record_of(0.0, 1.0), jnp.float32(0))
+        stats = update_stats(stats, record_of(0.0, 1.0))
     assert summarize(stats)["sharpe_per_bar"] == 0

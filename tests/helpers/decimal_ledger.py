@@ -1,67 +1,50 @@
-"""A trading account in exact-enough arithmetic, written from `docs/accounting.md` and from nothing else.
+"""A trading account in exact-enough arithmetic, from `docs/accounting.md` and `docs/actions.md` and nothing else.
 
-It shares no code with `jaxtrade/rules/`: plain lists of `Decimal` at 50 digits, one loop per symbol. Only the float32
-rounding of the action and the dead band uses NumPy, because the specification names that type.
+It shares no code with `jaxtrade/rules/`: plain lists of `Decimal` at 50 digits, one loop per symbol. Every comparison
+that decides something is noted in the record with its distance from the boundary (`record.margins`), so that a test can
+tell a rounding at the boundary from an error.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
-from typing import Literal
 
-import numpy as np
+from tests.helpers.decimal_orders import Parts, decode, limit, too_small
+from tests.helpers.decimal_types import (
+    DUST,
+    ONE,
+    ZERO,
+    LedgerBar,
+    LedgerParams,
+    LedgerRecord,
+    Rules,
+    sign,
+    size,
+)
+
+__all__ = ["DecimalLedger", "LedgerBar", "LedgerParams", "LedgerRecord"]
 
 PRECISION = 50
-ZERO = Decimal(0)
-ONE = Decimal(1)
-DUST = Decimal("1e-6")
-HOLD, LAST_BUY, FULL_CLOSE = 0, 4, 8
-
-
-@dataclass(frozen=True)
-class LedgerParams:
-    """The rules of one account; numbers are taken at their exact binary value."""
-
-    buy_rate: float = 0.0
-    sell_rate: float = 0.0
-    max_leverage: float = 1.0
-    maintenance_margin: float = 0.0
-    ruin_floor: float = 0.0
-    dead_band: float = 0.0
-    trade_limit: float = 1.0
-    allow_short: bool = False
-    action_kind: Literal["continuous", "discrete9"] = "continuous"
 
 
 @dataclass
-class LedgerRecord:
-    """What one bar did to the account; lists are by symbol, traded values are signed (buys are positive)."""
+class _Cost:
+    """The costs of one trade, or of several."""
 
-    equity_before: Decimal
-    fill_value: list[Decimal]
-    mark_value: list[Decimal]
-    blocked: list[bool]
-    rejected: list[bool]
-    equity: Decimal = ZERO
-    pnl: Decimal = ZERO
-    fees: Decimal = ZERO
-    shortfall: Decimal = ZERO
-    realized: Decimal = ZERO
-    turnover: Decimal = ZERO
-    ruined: bool = False
+    spread: Decimal = ZERO
+    slippage: Decimal = ZERO
+    duty: Decimal = ZERO
+    commission: Decimal = ZERO
+    kind: str = ""
 
+    def in_price(self) -> Decimal:
+        return self.spread + self.slippage
 
-@dataclass
-class _Order:
-    """One order: a signed value, whether it closes the position exactly, and whether the action asked to trade."""
+    def fees(self) -> Decimal:
+        return self.duty + self.commission
 
-    value: Decimal = ZERO
-    closes: bool = False
-    asked: bool = True
-
-
-def _size(values: list[Decimal]) -> Decimal:
-    return sum(map(abs, values), ZERO)
+    def total(self) -> Decimal:
+        return self.in_price() + self.fees()
 
 
 class DecimalLedger:
@@ -71,6 +54,7 @@ class DecimalLedger:
         cash: Money not invested, in multiples of the starting capital.
         position: Signed value held of each symbol, at the last mark.
         basis: Signed cost of what is held of each symbol.
+        lots: Signed whole lots held of each symbol that has a lot size, otherwise 0.
         peak: The highest equity recorded.
         idle: Bars since the last fill of each symbol.
         ruined: Whether the account has terminated.
@@ -78,13 +62,13 @@ class DecimalLedger:
     """
 
     def __init__(self, symbols: int, params: LedgerParams) -> None:
-        self.params = params
-        self.buy_rate = Decimal(params.buy_rate)
-        self.sell_rate = Decimal(params.sell_rate)
-        self.max_leverage = Decimal(params.max_leverage)
+        with localcontext(Context(prec=PRECISION)):
+            self.rules = Rules(params, symbols)
+        self.symbols = range(symbols)
         self.cash = ONE
         self.position = [ZERO] * symbols
         self.basis = [ZERO] * symbols
+        self.lots = [ZERO] * symbols
         self.peak = ONE
         self.idle = [0] * symbols
         self.ruined = False
@@ -94,173 +78,211 @@ class DecimalLedger:
         """Cash plus all positions."""
         return self.cash + sum(self.position)
 
-    def step(
-        self,
-        action: Sequence[float],
-        tradable: Sequence[bool],
-        gap: Sequence[float],
-        move: Sequence[float],
-        can_fill: Sequence[bool],
-    ) -> LedgerRecord:
+    def step(self, action: Sequence[float], bar: LedgerBar) -> LedgerRecord:
         """Take the account from the close of one bar to the close of the next.
 
         Args:
-            action: One number per symbol, or one for `discrete9`.
-            tradable: Whether the bar decided on has a valid close, by symbol.
-            gap: Return from the mark to the next open, by symbol.
-            move: Return from that open to the next mark, by symbol.
-            can_fill: Whether the next open is valid, by symbol.
+            action: One number per symbol.
+            bar: What is known at the close, and the outcome.
 
         Returns:
             The record of the bar.
         """
         if self.ruined:
             raise RuntimeError("the account was ruined: it has terminated")
-        symbols = len(self.position)
         with localcontext(Context(prec=PRECISION)):
-            record = LedgerRecord(self.equity(), [ZERO] * symbols, [ZERO] * symbols, [False] * symbols, [])
-            orders = self._limited(self._orders(action, tradable, record))
-            for order, change in zip(orders, gap, strict=True):
-                order.value *= 1 + Decimal(change)
-            gain = self._revalue(gap)
-            record.fill_value = self._liquidate_if_ruined(record)
-            if record.ruined:
-                orders = [_Order() for _ in orders]
-            self._fill(orders, can_fill, record)
-            gain += self._revalue(move)
-            record.mark_value = self._liquidate_if_ruined(record)
-            record.equity = self.equity()
-            record.pnl = gain - record.fees + record.shortfall
-            record.turnover = _size(record.fill_value + record.mark_value) / record.equity_before
-            self.peak = max(self.peak, record.equity)
-            self.ruined = record.ruined
+            record = LedgerRecord.blank(self.equity(), len(self.symbols))
+            parts = limit(self, decode(self, action, bar, record), bar, record)
+            gain = self._open(parts, bar, record)
+            self._delist(bar, record)
+            self._finance(bar, record)
+            if self._is_ruined(record):
+                record.called = record.ruined = True
+                self.fill_factor = ONE
+                record.fill_value = self._liquidate(record, at_open=True)
+                blind = (value and not can for value, can in zip(record.fill_value, bar.can_fill, strict=True))
+                record.events["liquidated without an open"] += any(blind)
+            else:
+                self._fill(parts, bar, record)
+            self.idle = [0 if value else bars + 1 for value, bars in zip(record.fill_value, self.idle, strict=True)]
+            gain += self._move(bar)
+            if not record.ruined and self._is_ruined(record):
+                record.ruined = True
+                record.mark_value = self._liquidate(record, at_open=False)
+            self._close_record(gain, record)
             return record
 
-    # Orders -----------------------------------------------------------------------------------------------------------
+    # Prices, delisting, financing -------------------------------------------------------------------------------------
 
-    def _orders(self, action: Sequence[float], tradable: Sequence[bool], record: LedgerRecord) -> list[_Order]:
-        sized = self._continuous if self.params.action_kind == "continuous" else self._discrete9
-        orders = []
-        for symbol, number in enumerate(action):
-            order = sized(float(np.float32(number)), symbol)
-            rejected = order is None or (order.asked and not tradable[symbol])
-            record.rejected.append(rejected)
-            orders.append(_Order() if rejected else order)
-        return orders
-
-    def _continuous(self, number: float, symbol: int) -> _Order | None:
-        """The order of a continuous action, or None where the action is no number to act on."""
-        del symbol
-        if not np.isfinite(number):
-            return None
-        if not abs(number) > float(np.float32(self.params.dead_band)):
-            return _Order(asked=False)
-        fraction = min(max(Decimal(number), -ONE), ONE)
-        return _Order(fraction * Decimal(self.params.trade_limit) * self.equity())
-
-    def _discrete9(self, number: float, symbol: int) -> _Order | None:
-        """The order of a discrete action, or None where the action is no known number."""
-        if number not in range(HOLD, FULL_CLOSE + 1):
-            return None
-        choice = int(number)
-        if choice == HOLD:
-            return _Order(asked=False)
-        if choice <= LAST_BUY:
-            return _Order(Decimal(choice) / 4 * max(self.cash, ZERO) / (1 + self.buy_rate))
-        return _Order(-Decimal(choice - LAST_BUY) / 4 * self.position[symbol], choice == FULL_CLOSE)
-
-    def _limited(self, orders: list[_Order]) -> list[_Order]:
-        if self.params.allow_short:
-            return [self._without_dust(order) for order in orders]
-        limited = []
-        for order, held in zip(orders, self.position, strict=True):
-            holding = max(held, ZERO)
-            if order.value < 0 and -order.value >= holding:
-                limited.append(_Order(-holding, holding > 0))
+    def _open(self, parts: list[Parts], bar: LedgerBar, record: LedgerRecord) -> Decimal:
+        """Pay income, take positions and orders to the open, and give the gain of the gap."""
+        record.income = sum((self.position[s] * Decimal(bar.income[s]) for s in self.symbols), ZERO)
+        self.cash += record.income
+        gain = ZERO
+        for s, part in enumerate(parts):
+            change = Decimal(bar.gap[s])
+            gain += self.position[s] * change
+            self.position[s] *= 1 + change
+            if self.rules.lot_size[s] > 0 and bar.can_fill[s]:
+                lot = self.rules.lot_value(s, bar.fill_price[s])
+                part.reduce, part.increase = part.reduce_lots * lot, part.increase_lots * lot
             else:
-                limited.append(order)
-        return [self._without_dust(order) for order in limited]
+                part.reduce, part.increase = part.reduce * (1 + change), part.increase * (1 + change)
+        return gain
 
-    def _without_dust(self, order: _Order) -> _Order:
-        return order if order.closes or abs(order.value) > DUST * self.equity() else _Order()
+    def _delist(self, bar: LedgerBar, record: LedgerRecord) -> None:
+        for s in self.symbols:
+            if not bar.exit[s]:
+                continue
+            held, recovered = self.position[s], self.position[s] * self.rules.recovery[s]
+            self.cash += recovered
+            record.realized += recovered - self.basis[s]
+            record.exit_loss += held - recovered
+            record.exit_value[s] = -held
+            self._clear(s)
 
-    # Prices and ruin --------------------------------------------------------------------------------------------------
+    def _finance(self, bar: LedgerBar, record: LedgerRecord) -> None:
+        years = Decimal(bar.years)
+        for s in self.symbols:
+            record.borrow += years * self.rules.borrow_rate[s] * max(-self.position[s], ZERO)
+        record.interest = years * self.rules.interest_rate * max(-self.cash, ZERO)
+        self.cash -= record.borrow + record.interest
 
-    def _revalue(self, returns: Sequence[float]) -> Decimal:
-        """Apply a return to every position and give the gain."""
-        gains = [held * Decimal(change) for held, change in zip(self.position, returns, strict=True)]
-        self.position = [held * (1 + Decimal(change)) for held, change in zip(self.position, returns, strict=True)]
-        return sum(gains, ZERO)
+    def _move(self, bar: LedgerBar) -> Decimal:
+        """Take the positions to the mark, and give the gain."""
+        gain = ZERO
+        for s in self.symbols:
+            if not self.position[s]:
+                continue
+            gain += self.position[s] * Decimal(bar.move[s])
+            if self.rules.lot_size[s] > 0:
+                self.position[s] = self.lots[s] * self.rules.lot_value(s, bar.mark[s])
+            else:
+                self.position[s] *= 1 + Decimal(bar.move[s])
+        return gain
 
-    def _liquidate_if_ruined(self, record: LedgerRecord) -> list[Decimal]:
-        """Sell everything at the mark if the account is ruined, and give the signed values traded."""
-        equity, floor = self.equity(), Decimal(self.params.ruin_floor)
-        if equity > floor and equity >= Decimal(self.params.maintenance_margin) * _size(self.position):
-            return [ZERO for _ in self.position]
+    def _clear(self, symbol: int) -> None:
+        self.position[symbol] = self.basis[symbol] = self.lots[symbol] = ZERO
+
+    # Ruin -------------------------------------------------------------------------------------------------------------
+
+    def _is_ruined(self, record: LedgerRecord) -> bool:
+        equity, required = self.equity(), self.rules.maintenance_margin * size(self.position)
+        poor = record.compare("ruin floor", equity, self.rules.ruin_floor) <= 0
+        return (required > 0 and record.compare("maintenance", equity, required) < 0) or poor
+
+    def _liquidate(self, record: LedgerRecord, *, at_open: bool) -> list[Decimal]:
+        """Close every position, lift the cash to the floor, and give the signed values traded."""
         traded = [-held for held in self.position]
-        left = equity - sum(map(self._fee, traded))
-        self.cash = max(left, floor)
-        record.fees += equity - left
-        record.shortfall += self.cash - left
-        record.realized += sum(self.position) - sum(self.basis)
-        record.ruined = True
-        self.position = [ZERO for _ in traded]
-        self.basis = [ZERO for _ in traded]
+        for s in self.symbols:
+            lots = -self.lots[s]
+            self._fill_reduction(Parts(-self.position[s], closes=True), s, record)
+            if at_open:
+                record.filled_lots[s] = lots
+        lifted = max(self.cash, self.rules.ruin_floor)
+        record.shortfall += lifted - self.cash
+        self.cash = lifted
         return traded
-
-    def _fee(self, value: Decimal) -> Decimal:
-        """The fee of one signed trade."""
-        return value * self.buy_rate if value > 0 else -value * self.sell_rate
 
     # Fills ------------------------------------------------------------------------------------------------------------
 
-    def _fill(self, orders: list[_Order], can_fill: Sequence[bool], record: LedgerRecord) -> None:
+    def _cost(self, value: Decimal, symbol: int) -> _Cost:
+        """The costs of one signed trade."""
+        if not value:
+            return _Cost()
+        rules, amount, buys = self.rules, abs(value), value > 0
+        spread, slippage = rules.half_spread[symbol] * amount, rules.slippage[symbol] * amount
+        duty = (rules.duty_buy if buys else rules.duty_sell)[symbol] * amount
+        rate = (rules.buy_rate if buys else rules.sell_rate)[symbol]
+        by_rate = rate * amount
+        commission, kind = max(by_rate, rules.min_commission[symbol]), ""
+        if commission > by_rate:
+            kind = "minimum commission"
+        left = amount - spread - slippage - duty
+        if not buys and left < commission:
+            commission, kind = left, "capped commission"
+        return _Cost(spread, slippage, duty, commission, kind)
+
+    def _charge(self, value: Decimal, symbol: int, record: LedgerRecord) -> _Cost:
+        """Pay for one trade and its costs, and note them."""
+        cost = self._cost(value, symbol)
+        self.cash -= value + cost.total()
+        if cost.kind:
+            record.events[cost.kind] += 1
+        record.spread += cost.spread
+        record.slippage += cost.slippage
+        record.duty += cost.duty
+        record.commission += cost.commission
+        return cost
+
+    def _fill(self, parts: list[Parts], bar: LedgerBar, record: LedgerRecord) -> None:
         """Fill the orders at the open: the reducing parts in full, then the increasing parts by one factor."""
-        fills, increases, dust = [], [], DUST * self.equity()
-        for symbol, order in enumerate(orders):
-            record.blocked[symbol] = order.value != 0 and not can_fill[symbol]
-            kept = order if can_fill[symbol] else _Order()
-            fills.append(self._reduce(symbol, kept, dust, record))
-            increases.append(ZERO if kept.closes else kept.value - fills[symbol])
-        self.fill_factor = self._increase_factor(increases)
-        for symbol, asked in enumerate(increases):
-            filled = self.fill_factor * asked
-            if abs(filled) <= dust:
-                continue
-            fee = self._fee(filled)
-            self.cash -= filled + fee
-            self.position[symbol] += filled
-            self.basis[symbol] += filled
-            record.fees += fee
-            fills[symbol] += filled
-        self.idle = [0 if filled else bars + 1 for filled, bars in zip(fills, self.idle, strict=True)]
-        record.fill_value = [sold + filled for sold, filled in zip(record.fill_value, fills, strict=True)]
+        dust = DUST * self.equity()
+        for s, part in enumerate(parts):
+            if not bar.can_fill[s]:
+                record.blocked[s] = part.ordered()
+                parts[s] = Parts()
+            elif part.closes:
+                part.reduce = -self.position[s]
+            record.fill_value[s] = parts[s].reduce
+            record.filled_lots[s] = parts[s].reduce_lots
+            self._fill_reduction(parts[s], s, record)
+        equity = self.equity()
+        asked = [part.all_in * self.rules.max_leverage * equity if part.all_in else part.increase for part in parts]
+        self.fill_factor = self._increase_factor(asked)
+        for s, value in enumerate(asked):
+            if value:
+                record.events["all in"] += bool(parts[s].all_in)
+                self._fill_increase(self.fill_factor * value, s, bar, dust, record)
 
-    def _reduce(self, symbol: int, order: _Order, dust: Decimal, record: LedgerRecord) -> Decimal:
-        """Fill the part of an order that reduces a position, and give its signed value."""
+    def _fill_reduction(self, part: Parts, symbol: int, record: LedgerRecord) -> None:
         held = self.position[symbol]
-        if order.closes:
-            reduced = -held
-        elif order.value * held < 0:
-            reduced = order.value if abs(order.value) < abs(held) - dust else -held
-        else:
-            return ZERO
-        if not held:
-            return ZERO
-        released = self.basis[symbol] * (abs(reduced) / abs(held))
-        fee = self._fee(reduced)
-        self.cash -= reduced + fee
-        self.position[symbol] = held + reduced
+        if not part.reduce:
+            return
+        cost = self._charge(part.reduce, symbol, record)
+        released = self.basis[symbol] * abs(part.reduce) / abs(held)
+        record.realized += -part.reduce - cost.in_price() - released
+        record.closing_fees += cost.fees()
+        self.position[symbol] += part.reduce
         self.basis[symbol] -= released
-        record.realized += -reduced - released
-        record.fees += fee
-        return reduced
+        self.lots[symbol] += part.reduce_lots
+        if part.closes:
+            self._clear(symbol)
 
-    def _increase_factor(self, increases: list[Decimal]) -> Decimal:
+    def _increase_factor(self, asked: list[Decimal]) -> Decimal:
         """The one factor that keeps all increasing fills within the leverage limit."""
-        asked = _size(increases)
-        if not asked:
+        if not any(asked):
             return ONE
-        fees = sum((self._fee(value) for value in increases), ZERO)
-        room = self.max_leverage * self.equity() - _size(self.position)
-        return min(max(room / (asked + self.max_leverage * fees), ZERO), ONE)
+        leverage = self.rules.max_leverage
+        each = [self._cost(value, s) for s, value in enumerate(asked)]
+        minimum = sum((min(cost.commission, self.rules.min_commission[s]) for s, cost in enumerate(each)), ZERO)
+        costs = sum((cost.total() for cost in each), ZERO)
+        room = leverage * (self.equity() - minimum) - size(self.position)
+        needed = size(asked) + leverage * (costs - minimum)
+        return min(max(room / needed, ZERO), ONE)
+
+    def _fill_increase(self, value: Decimal, symbol: int, bar: LedgerBar, dust: Decimal, record: LedgerRecord) -> None:
+        lots = ZERO
+        if self.rules.lot_size[symbol] > 0:
+            lot = self.rules.lot_value(symbol, bar.fill_price[symbol])
+            lots = sign(value) * record.whole("filled lots", abs(value) / lot)
+            record.events["fill cut to lots"] += lots * lot < abs(value) * (1 - DUST)
+            value = lots * lot
+        if not value or too_small(self, value, dust, symbol, record):
+            return
+        cost = self._charge(value, symbol, record)
+        self.position[symbol] += value
+        self.basis[symbol] += value + cost.in_price()
+        self.lots[symbol] += lots
+        record.fill_value[symbol] += value
+        record.filled_lots[symbol] += lots
+
+    # Record -----------------------------------------------------------------------------------------------------------
+
+    def _close_record(self, gain: Decimal, record: LedgerRecord) -> None:
+        costs = record.spread + record.slippage + record.duty + record.commission + record.borrow + record.interest
+        record.equity = self.equity()
+        record.pnl = gain + record.income - record.exit_loss - costs + record.shortfall
+        record.turnover = size(record.fill_value + record.mark_value) / record.equity_before
+        self.peak = max(self.peak, record.equity)
+        self.ruined = record.ruined

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxtrade.config import EnvConfig, MarketConfig
 from jaxtrade.envs.synthetic import random_bars
-from jaxtrade.envs.trading import EnvParams, EnvState, TradingCore, fresh_state, make_env_params
+from jaxtrade.envs.trading import EnvParams, EnvState, TradingCore, make_env_params
 from jaxtrade.market.bars import Bars
 from jaxtrade.market.splits import Range
 from jaxtrade.market.table import MarketTable, build_table
@@ -51,7 +51,7 @@ def walk(env: TradingCore, params: EnvParams, actions: Any, bar: Any = None) -> 
         after, reward, record = env.transition(state, action, known, outcome, params)
         return after, {"obs": obs, "account": after.account, "record": record, "reward": reward}
 
-    start = fresh_state(params, params.first_bar if bar is None else jnp.int32(bar))
+    start = env.fresh(params, params.first_bar if bar is None else jnp.int32(bar))
     return jax.lax.scan(step, start, jnp.asarray(actions))
 
 

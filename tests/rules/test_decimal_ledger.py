@@ -1,60 +1,101 @@
-"""The rule book agrees with an account in Decimal that was written from docs/accounting.md alone."""
+"""The rule book agrees with an account in Decimal written from docs/accounting.md and docs/actions.md alone."""
 
 from dataclasses import replace
+from functools import cache
 from math import prod
-from zlib import crc32
 
 import pytest
 
-from tests.helpers.decimal_ledger import LedgerParams
-from tests.helpers.ledger_episodes import Case, run_case
+from jaxtrade.rules import RuleParams
+from tests.helpers import ledger_episodes
+from tests.helpers.decimal_cases import CASES, IN_EACH, IN_SHORT, WANTED
+from tests.helpers.decimal_market import Case
+from tests.helpers.ledger_episodes import Tally, rule_params, run_case
 
-HALF = LedgerParams(max_leverage=0.5, ruin_floor=0.05, dead_band=0.05, trade_limit=0.9)
-FULL = replace(HALF, max_leverage=1.0, trade_limit=0.97, buy_rate=0.001, sell_rate=0.002)
-TRIPLE = replace(HALF, max_leverage=3.0, trade_limit=1.5, maintenance_margin=0.2, buy_rate=0.02, sell_rate=0.005)
-FREE = replace(TRIPLE, buy_rate=0.0, sell_rate=0.0, maintenance_margin=0.0, dead_band=0.0)
-DISCRETE = LedgerParams(ruin_floor=0.12, buy_rate=0.01, sell_rate=0.003, action_kind="discrete9")
-
-COMMON = {"fills": 100, "blocked": 20, "rejected": 20, "scaled_down": 20, "idle": 20}
-LONG = COMMON | {"closes": 20}
-SHORT = COMMON | {"short": 100, "flips": 20, "ruined_at_open": 1, "ruined_at_mark": 1}
-BORROWING = {"borrowed": 50, "unaffordable": 5, "ruined_at_open": 3, "ruined_at_mark": 3}
-
-# name: (symbols, params, batch, at least so many steps of each kind)
-Row = tuple[int, LedgerParams, tuple[int, ...], dict[str, int]]
-CASES: dict[str, Row] = {
-    "one symbol, long": (1, FULL, (16,), LONG),
-    "one account, unbatched": (3, FULL, (), {"fills": 50, "blocked": 5, "rejected": 5, "scaled_down": 5}),
-    "many symbols, long": (8, FULL, (16,), LONG),
-    "half, long": (4, HALF, (16,), LONG),
-    "half, short": (2, replace(HALF, allow_short=True, buy_rate=0.004), (2, 8), SHORT),
-    "full, short": (5, replace(FULL, allow_short=True, sell_rate=0.02), (16,), SHORT),
-    "one symbol, short": (1, replace(FULL, allow_short=True), (24,), SHORT),
-    "triple, long": (2, TRIPLE, (16,), LONG | BORROWING | {"shortfalls": 3}),
-    "triple, short": (3, replace(TRIPLE, allow_short=True), (16,), SHORT | BORROWING | {"shortfalls": 3}),
-    "many symbols, triple, short": (8, replace(TRIPLE, allow_short=True), (12,), SHORT | {"shortfalls": 3}),
-    "free, triple, short": (2, replace(FREE, allow_short=True), (16,), SHORT | {"shortfalls": 3}),
-    "free, full, long": (2, replace(FREE, max_leverage=1.0, trade_limit=0.7), (16,), LONG),
-    "discrete": (1, DISCRETE, (24,), LONG | {"ruined": 3}),
-    "discrete, one account": (1, replace(DISCRETE, sell_rate=0.0), (), {"fills": 30, "closes": 3, "rejected": 3}),
-    "discrete, half": (1, replace(DISCRETE, max_leverage=0.5, allow_short=True), (16,), LONG),
-    "discrete, triple": (1, replace(DISCRETE, max_leverage=3.0, buy_rate=0.0), (16,), COMMON | {"scaled_down": 0}),
-}
+KINDS = sorted({case.params.action_kind for case in CASES.values()})
 
 
-def case_of(name: str) -> Case:
-    symbols, params, batch, _ = CASES[name]
-    return Case(symbols, params, seed=crc32(name.encode()), batch=batch, steps=100 if batch else 400, crash_rate=0.04)
+@cache
+def tally_of(case: Case) -> Tally:
+    return run_case(case)
+
+
+def together(cases: list[Case]) -> Tally:
+    total = Tally()
+    for case in cases:
+        total.update(tally_of(case))
+    return total
+
+
+def assert_explained(tally: Tally) -> None:
+    """Fewer than one step in a thousand may differ, and only by a decision within rounding of its boundary."""
+    assert tally["explained"] * 1000 < tally["steps"], f"{tally['explained']} of {tally['steps']} steps differ"
+
+
+def assert_occurred(tally: Tally, wanted: dict[str, int]) -> None:
+    rare = {event: tally[event] for event, least in wanted.items() if tally[event] < least}
+    assert not rare, f"occurred too rarely: {rare} in {dict(tally)}"
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_step_agrees(name: str) -> None:
-    case, (*_, wanted) = case_of(name), CASES[name]
-    kinds = run_case(case)
-    assert kinds["steps"] == prod(case.batch) * case.steps
-    rare = {kind: kinds[kind] for kind, least in wanted.items() if kinds[kind] < least}
-    assert not rare, f"occurred too rarely: {rare} in {dict(kinds)}"
+    case = CASES[name]
+    tally = tally_of(case)
+    assert tally["steps"] == prod(case.batch) * case.steps
+    assert_explained(tally)
 
 
-def test_the_cases_are_many() -> None:
-    assert sum(prod(case.batch) * case.steps for case in map(case_of, CASES)) > 20_000
+def test_everything_on_the_pages_occurred() -> None:
+    tally = together(list(CASES.values()))
+    assert tally["steps"] > 20_000
+    assert_occurred(tally, WANTED)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_occurred_with_every_kind_of_action(kind: str) -> None:
+    cases = [case for case in CASES.values() if case.params.action_kind == kind]
+    assert_occurred(together(cases), IN_EACH)
+    short = [case for case in cases if case.params.allow_short]
+    if short:
+        assert_occurred(together(short), IN_SHORT)
+
+
+def test_all_kinds_of_action_are_here() -> None:
+    assert KINDS == ["continuous", "discrete9", "orders", "positions", "proportional", "target_weight"]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("name", CASES)
+def test_long_episodes_agree(name: str, seed: int) -> None:
+    assert_explained(run_case(replace(CASES[name], seed=1000 + seed, steps=300)))
+
+
+# field of RuleParams: a case in which another value of it must be noticed, and the factor to that value
+NOTICED = {
+    **dict.fromkeys(("buy_rate", "sell_rate", "duty_buy", "duty_sell"), ("continuous, long", 1 + 1e-8)),
+    **dict.fromkeys(("half_spread", "slippage", "interest_rate"), ("weights, triple, short", 1 + 1e-8)),
+    **dict.fromkeys(("min_commission", "recovery", "borrow_rate"), ("orders, lots, limits", 1 + 1e-8)),
+    **dict.fromkeys(("max_leverage", "max_position"), ("orders, lots, limits", 1 + 1e-2)),
+    **dict.fromkeys(("lot_size", "capital"), ("positions, lots", 1 + 1e-4)),
+    "min_notional": ("continuous, lots, limits", 1.5),
+    "maintenance_margin": ("continuous, triple, short", 1.5),
+    "ruin_floor": ("discrete", 1 + 1e-8),
+    "dead_band": ("weights, long", 1.2),
+    "max_trade": ("continuous, lots, limits", 1 + 1e-2),
+    "trade_limit": ("continuous, long", 1 + 1e-8),
+}
+
+
+@pytest.mark.parametrize("field", NOTICED)
+def test_another_number_is_noticed(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, factor = NOTICED[field]
+    params = rule_params(CASES[name].params)
+    other = params._replace(**{field: getattr(params, field) * factor})
+    monkeypatch.setattr(ledger_episodes, "rule_params", lambda _: other)
+    with pytest.raises(AssertionError):
+        run_case(CASES[name])
+
+
+def test_every_number_is_tried() -> None:
+    assert {*NOTICED, "reward"} == set(RuleParams._fields)

@@ -224,7 +224,8 @@ def test_the_seed_is_the_run() -> None:
 
 def dear_market(seed: int, percent: float) -> EnvParams:
     """Return another market with other costs and limits, of the same shape."""
-    config = EnvConfig(**{**VIOLENT.model_dump(), "max_leverage": 2.0 + seed, "costs": {"buy_percent": percent}})
+    changes = {"max_leverage": 2.0 + seed, "maintenance_margin_percent": 5.0, "costs": {"buy_percent": percent}}
+    config = EnvConfig(**{**VIOLENT.model_dump(), **changes})
     return env_params(make_table(30, 700, seed=seed, volatility=0.3), config)
 
 

@@ -26,9 +26,11 @@ from jaxtrade.market.scales import Scaler
 from jaxtrade.market.table import MarketTable, load_table
 from jaxtrade.rules import AccountView
 from tests.helpers.worlds import make_table
-from train.bridge import flat_params, flax_answers, parity_error, random_views, write_bundle
+from train.bridge import write_bundle
+from train.certificate import certify
 from train.config import TrainConfig
 from train.evaluate import walk
+from train.forward import flat_params, flax_answers, random_views
 from train.networks import LSTMBranch, init_params
 from train.state import Setup, make_setup
 
@@ -113,7 +115,11 @@ def test_numpy_answers_as_flax_does(name: str, bundles: Callable[[Case], Path]) 
     assert np.std(value) > 0.1
     if case.action == "discrete9":
         assert len(np.unique(np.argmax(output, axis=-1))) > 2
-    assert load_bundle(bundles(case)).manifest.parity_error <= LIMIT  # over the validation range
+    certificate = load_bundle(bundles(case)).manifest.certificate  # over the validation range
+    assert certificate is not None
+    LOG.info("%s: %s", name, certificate)
+    assert not certificate.failures
+    assert certificate.policy_error <= LIMIT
 
 
 @pytest.mark.parametrize("kind", ["swapped gates", "a bar late"])
@@ -133,7 +139,9 @@ def test_a_wrong_forward_pass_is_noticed(
 
     monkeypatch.setattr("eval_bridge.policy.lstm_last", swapped if kind == "swapped gates" else late)
     table = table_of(3)
-    assert parity_error(*trained(case), policy, table, table.ranges["test"]) > 10 * LIMIT
+    certificate = certify(*trained(case), policy, table, table.ranges["test"])
+    assert certificate.policy_error > 10 * LIMIT
+    assert any("forward passes" in failure for failure in certificate.failures)
     with pytest.raises(Exception, match="golden test differs"):
         make_policy(load_bundle(bundles(case)))
 

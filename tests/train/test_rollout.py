@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtrade.envs.trading import fresh_state
 from tests.helpers.learning import Fresh, Learner, fresh_of, learner_of
 from tests.helpers.worlds import walk
 from train.learner import move_lanes
@@ -145,7 +144,7 @@ def test_a_jump_bootstraps_from_the_state_truly_reached(market: str, request: py
     setup, env_params, state = learner
     reached = value_of(learner, fresh.end, state.lanes.bar + 16)
     np.testing.assert_allclose(fresh.rollout.last_value, reached, atol=1e-5)
-    moved, episodes = move_lanes(setup, state, fresh.end, env_params, fresh.rollout.episodes)
+    moved, episodes = move_lanes(setup, state, fresh.end, (env_params, jax.random.key(0)), fresh.rollout.episodes)
     jumped = np.asarray(state.lanes.left) == 1
     assert jumped.sum() == 1
     np.testing.assert_array_equal(moved.lanes.bar[~jumped], state.lanes.bar[~jumped] + 16)
@@ -162,7 +161,7 @@ def test_a_jump_bootstraps_from_the_state_truly_reached(market: str, request: py
 
 def test_fresh_accounts_have_capital_one(calm: tuple[Learner, Fresh]) -> None:
     learner, _ = calm
-    state = fresh_state(learner.market, jnp.int32(200))
+    state = learner.setup.core.fresh(learner.market, jnp.int32(200))
     assert state.account.cash == state.account.peak_equity == 1
     assert state.account.position.dtype == jnp.float32
 

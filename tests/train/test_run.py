@@ -91,7 +91,9 @@ def test_the_folder_of_a_run(place: Place) -> None:
     assert "seconds" not in rows[0]
     assert len(rows_of(folder / "timing.csv")) == UPDATES
     manifest = load_bundle(folder / "policy.npz").manifest
-    assert manifest.parity_error < 1e-5
+    assert manifest.certificate is not None
+    assert not manifest.certificate.failures
+    assert manifest.certificate.policy_error < 1e-5
     assert manifest.data.sha256 == fingerprint["data_sha256"]
     if sys.platform != "win32":
         assert (place.folder / "latest").is_symlink()

@@ -1,0 +1,50 @@
+"""Planted faults: mistakes that someone could make in the rules, each a small change of their source text.
+
+`python -m tests.mutate` plants them one by one in a copy of the packages and names the test that notices. The text
+after `- ` must occur exactly once in the file; the text after `+ ` replaces it.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.helpers.planting import ROOT
+from tests.mutations_account import ACCOUNT
+from tests.mutations_bars import BARS
+from tests.mutations_orders import ORDERS
+
+
+class Mutation(NamedTuple):
+    """One planted fault."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    why: str  # someone could make that mistake
+
+
+def parse(text: str) -> list[Mutation]:
+    """Read blocks of `name: why`, `- old` and `+ new` lines below a `# file`."""
+    found, file = [], ""
+    for block in text.strip().split("\n\n"):
+        if block.startswith("# "):
+            file = block.removeprefix("# ")
+            continue
+        head, *lines = block.splitlines()
+        old, new = ([line[2:] for line in lines if line.startswith(sign)] for sign in ("- ", "+ "))
+        name, why = head.split(": ", 1)
+        found.append(Mutation(name, file, "\n".join(old), "\n".join(new), why))
+    return found
+
+
+def mutated(mutation: Mutation, root: Path = ROOT) -> str:
+    """Return the text of the file with the fault; empty where the text to replace is not found exactly once."""
+    text = (root / mutation.file).read_text("utf-8")
+    if text.count(mutation.old) != 1:
+        return ""
+    line = text[: text.index(mutation.old)].rpartition("\n")[2]
+    indent = "\n" + " " * (len(line) - len(line.lstrip()))
+    return text.replace(mutation.old, mutation.new.replace("\n", indent))
+
+
+MUTATIONS = parse(ACCOUNT) + parse(ORDERS) + parse(BARS)

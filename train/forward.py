@@ -1,0 +1,43 @@
+"""The trained network's own forward pass, as the reference for the NumPy one."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from jaxtrade.rules import AccountView
+from train.state import Setup
+
+
+def flat_params(params: Any) -> dict[str, np.ndarray]:
+    """Return the parameters by their bundle names, float32."""
+    flat = flatten_dict(jax.device_get(params), sep="/")
+    return {name: np.asarray(leaf, np.float32) for name, leaf in flat.items()}
+
+
+def random_views(count: int, symbols: int, seed: int = 0, memory: int = 0) -> AccountView:
+    """Return random accounts, each field within its bounds, leaves [count, ...]."""
+    rng = np.random.default_rng(seed)
+    assets = rng.uniform(-1, 1, (count, symbols, 4)).astype(np.float32)
+    return AccountView(assets, rng.uniform(0, 1, (count, 3 + memory)).astype(np.float32))
+
+
+def flax_answers(
+    setup: Setup, params: Any, rows: np.ndarray, bars: np.ndarray, view: AccountView
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the network's output (logits or means) and value for bars [n] and accounts [n]."""
+    with jax.default_matmul_precision("highest"):
+        market = _encode_in_parts(setup, params, jnp.asarray(rows), bars)
+        outputs = setup.policy.apply({"params": params}, market, *map(jnp.asarray, view), method="head")
+    dist_params, value = outputs
+    output = dist_params if setup.policy.discrete else dist_params.mean
+    return np.asarray(output), np.asarray(value)
+
+
+def _encode_in_parts(setup: Setup, params: Any, rows: jax.Array, bars: np.ndarray, size: int = 512) -> jax.Array:
+    encode = jax.jit(lambda part: setup.policy.apply({"params": params}, rows[None], part[None], method="market")[0])
+    padded = np.concatenate([bars, np.repeat(bars[-1:], -len(bars) % min(size, len(bars)))])
+    parts = [encode(jnp.asarray(part)) for part in np.split(padded, len(padded) // min(size, len(bars)))]
+    return jnp.concatenate(parts)[: len(bars)]

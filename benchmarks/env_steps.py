@@ -66,7 +66,7 @@ def walk_lanes(setup: Setup, state: TrainState, params: EnvParams, key: jax.Arra
         obs = observe_all(setup, env_state, known_row, params)
         action = jax.random.uniform(key, shape, minval=-1.0)
         env_state, reward, record = transition(env_state, action, known_row, outcome_row, params)
-        episodes, env_state = reset_ruined(env_state, record.ruined, episodes, params)
+        episodes, env_state = reset_ruined(setup, env_state, record.ruined, episodes, (params, key))
         return (env_state, obs, reward_sum + reward, episodes), None
 
     obs = observe_all(setup, state.env_state, jax.tree.map(lambda leaf: leaf[0], known), params)

@@ -48,7 +48,7 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
         "tests/rules/test_reward_promises.py::test_the_rules_pay_the_reward_of_the_record",
         "tests/rules/test_identities.py",
     ),
-    "jaxtrade/market": (PLAIN, "tests/market/test_table.py", "tests/market/test_clock_kinds.py", BY_HAND, SURVIVORS),
+    "jaxtrade/market": (PLAIN, "tests/market/test_table.py", "tests/market/test_clock_kinds.py", BY_HAND),
     "jaxtrade/assemble.py": (PLAIN, BY_HAND),
     "jaxtrade/envs/stats.py": ("tests/envs/test_episode_stats.py::test_figures_equal_those_of_the_recorded_steps",),
     "jaxtrade/envs": (SURVIVORS,),

@@ -1,7 +1,7 @@
 """Two engines, one rule book: what the compiled environment lives through, the backtester lives through too.
 
 Accounts act at random for a thousand bars; both engines are given the same actions and never see each other, but for
-choices in float32: where one differs (a lot, a trade) and is explained (tests/helpers/explained.py), the float32
+choices in float32: where one differs (a lot, a trade) and is explained (train/parity.py), the float32
 account is set to the float64 one and goes on. Differences and counts are logged (`--log-cli-level=INFO`).
 
 What float32 loses is a share of the money that moves: an account that has lost 99 % of its capital, mostly by trading
@@ -25,10 +25,10 @@ from jaxtrade.envs.trading import EnvParams, TradingCore, make_env_params, marke
 from jaxtrade.market.table import MarketTable
 from jaxtrade.rules import Account
 from jaxtrade.rules.rewards import REWARDS
-from tests.helpers.explained import any_apart, apart, choices, reachable, unexplained
 from tests.helpers.parity_cases import CASES, NIGHTLY, STEPS, actions_of, make_table, table_of
 from tests.helpers.parity_paths import Path, paths, row, stacked
 from tests.helpers.worlds import decisions
+from train.parity import Bars, any_apart, apart, choices, reachable, unexplained
 
 DOUBLE, SINGLE, LOOSE, RARE = 1e-12, 2e-5, 1e-3, 2e-3
 EVENTS = ("borrow", "interest", "income", "exit_loss", "realized", "blocked", "rejected", "filled_lots", "ruined")
@@ -105,7 +105,7 @@ def live_in_jax(
             inputs = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64)[differs], (before, wanted.action[step]))  # noqa: B023
             known, outcome = jax.tree.map(lambda leaf: leaf[step], rows)  # noqa: B023
             part = [{name: each[differs] for name, each in one.items()} for one in (made, here)]
-            left = unexplained(*part, reachable(core.book, rules, *inputs, known, outcome))
+            left = unexplained(*part, reachable(core.book, rules, Bars(*inputs, known, outcome)))
             assert not left, f"choices differ without a reason at step {step}: {left}"
             state = state.replace(account=reset(state.account, wanted.after, step, differs))
     return stacked(seen), np.stack(same)

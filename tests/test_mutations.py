@@ -1,9 +1,12 @@
 """The list of planted faults: it applies to the source as it is, and (nightly) a test notices each of them."""
 
+from pathlib import Path
+
 import pytest
 
+from jaxtrade.rules import advance
 from tests.helpers.planting import ROOT
-from tests.mutate import TESTS, killers_of, main
+from tests.mutate import TESTS, Witness, killers_of, main
 from tests.mutations import MUTATIONS, Mutation, mutated
 
 
@@ -32,6 +35,14 @@ def test_a_text_that_has_gone_is_told(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr("tests.mutate.MUTATIONS", [lost, *MUTATIONS[1:]])
     assert main(["--only", lost.name]) == 1
     assert lost.name in capsys.readouterr().out
+
+
+def test_what_is_imported_from_elsewhere_is_told(tmp_path: Path) -> None:
+    """Here the packages come from the repository; a witness of another house must complain."""
+    for house, trouble in ((ROOT, ""), (tmp_path, "imported from elsewhere")):
+        witness = Witness(house)
+        witness.pytest_sessionfinish()
+        assert (advance.__module__, witness.trouble) == ("jaxtrade.rules.advance", trouble)
 
 
 @pytest.mark.nightly

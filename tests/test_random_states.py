@@ -1,7 +1,7 @@
 """One bar from random states: JAX in float32 against NumPy in float64, given identical inputs.
 
 Of those with the same discrete choices the equities agree; where choices differ, the float64 rules change their own
-answer within `EPSILON` of the inputs (tests/helpers/explained.py). Counts are logged (`--log-cli-level=INFO`).
+answer within `EPSILON` of the inputs (train/parity.py). Counts are logged (`--log-cli-level=INFO`).
 
 Float32 cannot hold an equity that is a small difference of large amounts. `M` is the most money that the bar moved
 around, |cash| + sum|position| + traded, at the close before, at the open, or at the close after. Measured over 10^6
@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 from jaxtrade.rules import Account, Record
-from tests.helpers.explained import any_apart, apart, reachable, step, unexplained
 from tests.helpers.random_states import Kind, States, random_states, widen
+from train.parity import Bars, any_apart, apart, reachable, step, unexplained
 
 COUNT = 3400
 CLOSE, LARGE, ROUNDING = 1e-6, 8.0, 2e-7
@@ -122,9 +122,9 @@ def check_choices(kind: Kind, states: States, found: Lived, wanted: Lived) -> in
     few = {name: each.mean() for name, each in differs.items() if each.any()}
     assert all(share <= RARE for share in few.values()), f"choices differ too often: {few}"
     if len(bad):
-        some = states.each(lambda leaf: widen(leaf[bad]))
+        params, *given = states.each(lambda leaf: widen(leaf[bad]))
         mine, theirs = ({name: each[bad] for name, each in lived.choices.items()} for lived in (found, wanted))
-        left = unexplained(mine, theirs, reachable(kind.book, *some))
+        left = unexplained(mine, theirs, reachable(kind.book, params, Bars(*given)))
         assert not left, f"choices differ without a reason: {left}"
     return len(bad)
 

@@ -1,9 +1,10 @@
 """Parity of the two engines, one bar at a time, from the same inputs: float32 in JAX against float64 in NumPy.
 
-A discrete difference (filled or not, lots, blocked, ruined, ...) is explained only if float64 itself decides otherwise
-when its inputs move by EPSILON: then the decision lay on a boundary that float32 cannot resolve.
+Two precisions may disagree about a lot, a trade or a liquidation only where the rules in float64 themselves change
+their answer within EPSILON of the inputs. Everything here has a leading axis of accounts or bars, [B].
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -11,9 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtrade.rules import Account, Known, Outcome, Record, RuleBook, RuleParams, advance
+from jaxtrade.rules.limits import limit
+from jaxtrade.rules.types import Namespace, gross_of
 
-EPSILON = 4e-6  # relative: what float32 inputs and a few float32 operations leave uncertain
-DISCRETE = ("fill", "lots", "mark", "exit", "blocked", "rejected", "ruined")
+EPSILON = 2e-6  # relative
+DRAWS = 300
+Choices = dict[str, np.ndarray]
 
 
 class Bars(NamedTuple):
@@ -25,12 +29,122 @@ class Bars(NamedTuple):
     outcome: Outcome
 
 
+def choices(
+    xp: Namespace,
+    book: RuleBook,
+    given: tuple[RuleParams, Account, Any, Known],
+    after: Account,
+    record: Record,
+) -> Choices:
+    """Return all that is discrete about a bar, [B, S] or [B]; `given` is what the orders were made from."""
+    params, account, action, known = given
+    orders = book.decode(xp, action, account, known, params)
+    tickets = limit(xp, orders, account, known, params, short=book.allow_short, lots=book.lots)
+    return {
+        "reducing": xp.sign(tickets.reducing),
+        "increasing": xp.sign(tickets.increasing),
+        "reducing_lots": tickets.reducing_lots,
+        "increasing_lots": tickets.increasing_lots,
+        "closes": tickets.closes,
+        **({} if tickets.all_in is None else {"all_in": tickets.all_in}),
+        "lots": after.lots,
+        "flat": after.position == 0,
+        "filled": xp.sign(record.fill_value),
+        "filled_lots": record.filled_lots,
+        **{name: getattr(record, name) for name in ("blocked", "rejected", "called", "ruined")},
+    }
+
+
+def step(
+    xp: Namespace,
+    book: RuleBook,
+    params: RuleParams,
+    account: Account,
+    action: Any,
+    known: Known,
+    outcome: Outcome,
+) -> tuple[Account, Record, Choices]:
+    """Advance by one bar and return the choices too."""
+    after, record = advance(xp, book, params, account, action, known, outcome)
+    return after, record, choices(xp, book, (params, account, action, known), after, record)
+
+
+def apart(one: Choices, other: Choices) -> Choices:
+    """Return where two sets of choices differ."""
+    return {name: np.asarray(one[name]) != np.asarray(other[name]) for name in one}
+
+
+def any_apart(differs: Choices) -> np.ndarray:
+    """Return the accounts, [B], that differ in anything."""
+    rows = [np.any(each, axis=tuple(range(1, each.ndim))) for each in differs.values()]
+    return np.any(rows, axis=0) if rows else np.array(False)
+
+
+def moved(random: np.random.Generator, number: Any, epsilon: float) -> Any:
+    """Return numbers moved by up to epsilon, relatively: all to one side, each to a side, or each to anywhere."""
+    kind, shape = random.integers(3), np.shape(number)
+    sides = random.choice([-1.0, 1.0], () if kind == 0 else shape)
+    share = random.uniform(-1, 1, shape) if kind == 2 else sides
+    return number * (1 + epsilon * share)
+
+
+def reachable(
+    book: RuleBook, params: RuleParams, bars: Bars, *, epsilon: float = EPSILON, draws: int = DRAWS
+) -> Iterator[Choices]:
+    """Yield choices of the float64 rules with cash, positions, prices and ordered quantities moved.
+
+    Cash moves by a share of all that the account holds, |cash| + sum|position|: that is where sums are rounded. Rates,
+    flags and lots stay. So do actions that are shares, weights or numbers, which both precisions round alike.
+
+    Args:
+        book: The rules.
+        params: Their numbers, float64.
+        bars: Accounts, actions and markets, float64.
+        epsilon: How far each input moves, relatively.
+        draws: How many choices to yield.
+    """
+    account, action, known, outcome = bars
+    for draw in range(draws):
+        random = np.random.default_rng(draw)
+
+        def move(number: Any, random: np.random.Generator = random) -> Any:
+            return None if number is None else moved(random, number, epsilon)
+
+        held = np.abs(account.cash) + gross_of(np, account)
+        close_by = account._replace(cash=account.cash + move(held) - held, position=move(account.position))
+        now = known._replace(close=move(known.close))
+        then = outcome._replace(
+            gap=move(1 + outcome.gap) - 1,
+            move=move(1 + outcome.move) - 1,
+            fill_price=move(outcome.fill_price),
+            mark=move(outcome.mark),
+        )
+        ordered = move(action) if book.decode.__name__ == "decode_orders" else action
+        yield step(np, book, params, close_by, ordered, now, then)[2]
+
+
+def not_reached(found: Choices, wanted: Choices, reached: Iterator[Choices]) -> Choices:
+    """Return where choices differ from the wanted ones and from all that can be reached."""
+    left = apart(found, wanted)
+    for reach in reached:
+        if not any(each.any() for each in left.values()):
+            break
+        left = {name: each & (found[name] != reach[name]) for name, each in left.items()}
+    return left
+
+
+def unexplained(found: Choices, wanted: Choices, reached: Iterator[Choices]) -> dict[str, int]:
+    """Return how many choices, by name, differ from the wanted ones and from all that can be reached."""
+    left = not_reached(found, wanted, reached)
+    return {name: int(each.sum()) for name, each in left.items() if each.any()}
+
+
 class Steps(NamedTuple):
     """How far single bars agree."""
 
-    error: float  # largest relative difference of equity where all decisions agree
-    explained: int
-    unexplained: int
+    error: float  # largest relative difference of equity where all choices agree
+    explained: int  # bars with a choice that differs, on a boundary
+    unexplained: int  # bars with one that differs anywhere else
 
 
 def compare_steps(book: RuleBook, params: RuleParams, bars: Bars) -> Steps:
@@ -41,63 +155,18 @@ def compare_steps(book: RuleBook, params: RuleParams, bars: Bars) -> Steps:
         params: The rules' numbers, float64.
         bars: Inputs, float64.
     """
-    step = jax.jit(jax.vmap(lambda rules, bar: advance(jnp, book, rules, *bar)[1], (None, 0)))
-    fast = jax.device_get(step(*jax.tree.map(_single, (params, bars))))
+    program = jax.jit(jax.vmap(lambda rules, bar: step(jnp, book, rules, *bar)[1:], (None, 0)))
+    fast, found = jax.device_get(program(*jax.tree.map(_single, (params, bars))))
     with np.errstate(all="ignore"):
-        exact = batched(book, params, bars)
-        decisions, wanted = discrete(fast), discrete(exact)
-        differs = {name: decisions[name] != wanted[name] for name in DISCRETE}
-        anywhere = np.any([np.any(each, axis=-1) for each in differs.values()], axis=0)
-        explained = anywhere & reachable(book, params, bars, decisions)
-    error = np.abs(fast.equity / exact.equity - 1)[~anywhere]
-    return Steps(float(np.max(error, initial=0.0)), int(np.sum(explained)), int(np.sum(anywhere & ~explained)))
+        _, exact, wanted = step(np, book, params, *bars)
+        differs = any_apart(apart(found, wanted))
+        error = np.abs(fast.equity / exact.equity - 1)[~differs]
+        there = jax.tree.map(lambda leaf: leaf[differs], (bars, found, wanted))
+        left = not_reached(*there[1:], reachable(book, params, there[0]))
+    unexplained = int(np.sum(any_apart(left)))
+    return Steps(float(np.max(error, initial=0.0)), int(np.sum(differs)) - unexplained, unexplained)
 
 
 def _single(leaf: Any) -> jax.Array:
     leaf = np.asarray(leaf)
     return jnp.asarray(leaf, jnp.float32) if leaf.dtype == np.float64 else jnp.asarray(leaf)
-
-
-def batched(book: RuleBook, params: RuleParams, bars: Bars) -> Record:
-    """Advance K accounts in NumPy, float64."""
-    return advance(np, book, params, bars.account, bars.action, bars.known, bars.outcome)[1]
-
-
-def discrete(record: Record) -> dict[str, np.ndarray]:
-    """Return what a record decided, [K, S] or [K, 1] each."""
-    return {
-        "fill": np.sign(record.fill_value),
-        "lots": np.asarray(record.filled_lots, np.float64),
-        "mark": np.sign(record.mark_value),
-        "exit": np.sign(record.exit_value),
-        "blocked": np.asarray(record.blocked),
-        "rejected": np.asarray(record.rejected),
-        "ruined": np.asarray(record.ruined)[:, None],
-    }
-
-
-def reachable(book: RuleBook, params: RuleParams, bars: Bars, found: dict[str, np.ndarray]) -> np.ndarray:
-    """True where float64 decides as found, symbol by symbol, for some inputs within EPSILON, [K]."""
-    seen = {name: np.zeros(value.shape, bool) for name, value in found.items()}
-    for nudged_params, nudged in nudges(params, bars):
-        decided = discrete(batched(book, nudged_params, nudged))
-        seen = {name: seen[name] | (decided[name] == found[name]) for name in DISCRETE}
-    return np.all([np.all(each, axis=-1) for each in seen.values()], axis=0)
-
-
-def nudges(params: RuleParams, bars: Bars) -> list[tuple[RuleParams, Bars]]:
-    """Return the inputs with cash, positions, actions, prices and capital moved by EPSILON, in several directions."""
-    moved = [(params, bars)]
-    numeric = bars.action.dtype.kind == "f"
-    for up in (1 - EPSILON, 1 + EPSILON):
-        account, outcome, known = bars.account, bars.outcome, bars.known
-        cash, position = account._replace(cash=account.cash * up), account._replace(position=account.position * up)
-        moved += [(params, bars._replace(account=cash)), (params, bars._replace(account=position))]
-        moved.append((params, bars._replace(account=position._replace(cash=account.cash * (2 - up)))))
-        moved.append((params._replace(capital=params.capital * up), bars))
-        moved.append((params, bars._replace(outcome=outcome._replace(gap=(1 + outcome.gap) * up - 1))))
-        moved.append((params, bars._replace(outcome=outcome._replace(move=(1 + outcome.move) * up - 1))))
-        moved.append((params, bars._replace(known=known._replace(close=known.close * up))))
-        if numeric:
-            moved.append((params, bars._replace(action=bars.action * up)))
-    return moved

@@ -78,7 +78,8 @@ def reduce_positions(
     position, basis = account.position, account.basis
     zero, one = xp.zeros_like(position), xp.ones_like(position)
     costs = trade_costs(xp, reducing, params)
-    left = xp.where(closes, zero, position + reducing)
+    share = (account.lots + lots) / xp.where(account.lots != 0, account.lots, one)  # exact, as the difference is not
+    left = xp.where(closes, zero, xp.where(account.lots != 0, position * share, position + reducing))
     kept = xp.where(closes, zero, basis * (left / xp.where(position != 0, position, one)))
     proceeds = xp.sum(-reducing - costs.impact, axis=-1)
     realized = proceeds - xp.sum(basis - kept, axis=-1)

@@ -10,9 +10,8 @@ import pytest
 
 from jaxtrade.assemble import rule_book, rule_params
 from jaxtrade.config import EnvConfig
-from jaxtrade.envs.synthetic import random_bars, synthetic_table
+from jaxtrade.envs.synthetic import synthetic_table
 from jaxtrade.envs.trading import EnvParams, EnvState, TradingCore, draw_rules, make_env_params
-from jaxtrade.market.table import make_outcome, marks
 from jaxtrade.rules import Account, Known, Outcome, Reward, advance, make_rule_book, open_account
 from jaxtrade.rules.lots import whole_lots
 from train.learner import move_lanes
@@ -53,15 +52,6 @@ def test_memory_starts_where_the_reward_says() -> None:
     book = make_rule_book("continuous", (reward, reward), allow_short=False)
     memory = open_account(np, book, np.zeros((3, 2))).memory
     np.testing.assert_array_equal(memory, np.broadcast_to([[0.5], [-2.0], [0.5], [-2.0]], (4, 3)))
-
-
-def test_a_delisted_symbol_does_not_fill_at_its_last_close() -> None:
-    bars = random_bars(20)
-    gone = (np.arange(20) > 9)[:, None]
-    bars = bars._replace(open=np.where(gone, np.nan, bars.open), close=np.where(gone, np.nan, bars.close))
-    outcome = make_outcome(bars, marks(bars), "same_close")
-    assert outcome.exit[9, 0]
-    assert outcome.can_fill[:, 0].tolist() == [True] * 9 + [False] * 11
 
 
 # Costs that are drawn, and fresh accounts -----------------------------------------------------------------------------

@@ -112,18 +112,16 @@ def test_what_lies_on_a_boundary_is_explained_and_nothing_else(monkeypatch: pyte
     book, params = rule_book(config), rule_params(config, ["a"])
     near = 0.2 * (1 - 1.3e-6)  # just beyond the slack of floor*
     bars = one_symbol(3, np.array([near, 0.19, 0.3]), 1.0)
-    real = parity.discrete
     sound = compare_steps(book, params, bars)
     assert sound.unexplained == 0
-    wrong = {"calls": 0}
+    real = parity.choices
 
-    def one_lot_more(record: Any) -> dict[str, np.ndarray]:
-        """Float32, which is asked first, buys a second lot everywhere."""
-        found = real(record)
-        wrong["calls"] += 1
-        return found | {"lots": np.maximum(found["lots"], 2.0)} if wrong["calls"] == 1 else found
+    def one_lot_more(xp: Any, *given: Any) -> dict[str, Any]:
+        """Float32 buys a second lot everywhere."""
+        found = real(xp, *given)
+        return found if xp is np else found | {"filled_lots": xp.maximum(found["filled_lots"], 2.0)}
 
-    monkeypatch.setattr(parity, "discrete", one_lot_more)
+    monkeypatch.setattr(parity, "choices", one_lot_more)
     steps = compare_steps(book, params, bars)
     assert (steps.explained, steps.unexplained) == (1, 1)
 

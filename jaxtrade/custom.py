@@ -70,9 +70,9 @@ def check_reward(where: str, reward: Reward) -> None:
 
 def _is_answer(value: Any) -> bool:
     """True for three finite numbers in an array."""
-    return (
-        isinstance(value, np.ndarray) and value.shape == (3,) and value.dtype.kind == "f" and np.isfinite(value).all()
-    )
+    if not isinstance(value, np.ndarray) or value.shape != (3,) or value.dtype.kind != "f":
+        return False
+    return bool(np.isfinite(value).all())
 
 
 def sample_record() -> Record:

@@ -125,7 +125,9 @@ def describe(manifest: Any, result: Any, split: str) -> dict[str, str]:
         "data_sha256": result.table.data_hash,
         "network": manifest.network.kind,
         "action": manifest.env.action,
-        "reward": " + ".join(f"{weight:g} x {name}" for name, weight in manifest.env.reward.items()),
+        "reward": " + ".join(
+            name if weight == 1 else f"{weight:g} x {name}" for name, weight in manifest.env.reward.items()
+        ),
         "costs": cost_text(manifest.env.costs),
         "fill": "the next open" if result.table.config.fill == "next_open" else "the close just observed",
         "policy": f"deterministic, update {manifest.update}, best of {manifest.validations} validations",

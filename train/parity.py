@@ -124,12 +124,18 @@ def reachable(
 
 
 def not_reached(found: Choices, wanted: Choices, reached: Iterator[Choices]) -> Choices:
-    """Return where choices differ from the wanted ones and from all that can be reached."""
+    """Return where choices differ from the wanted ones and lie outside of all that can be reached.
+
+    A number of lots between two that are reached is reached too: among millions no draw may hit it exactly.
+    """
+    low = high = wanted
     left = apart(found, wanted)
     for reach in reached:
         if not any(each.any() for each in left.values()):
             break
-        left = {name: each & (found[name] != reach[name]) for name, each in left.items()}
+        low = {name: np.minimum(each, reach[name]) for name, each in low.items()}
+        high = {name: np.maximum(each, reach[name]) for name, each in high.items()}
+        left = {name: ~((found[name] >= low[name]) & (found[name] <= high[name])) for name in left}
     return left
 
 

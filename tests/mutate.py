@@ -44,6 +44,7 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
         f"{SURVIVORS}::test_all_in_closes_the_other_side_however_large",
         f"{SURVIVORS}::test_half_a_lot_short_of_a_million_is_a_lot_short",
         f"{SURVIVORS}::test_memory_starts_where_the_reward_says",
+        f"{SURVIVORS}::test_lots_are_valued_at_their_price_whatever_rounding_left",
         *(f"tests/rules/test_decimal_ledger.py::test_every_step_agrees[{name}]" for name in DECIMAL),
         "tests/rules/test_reward_promises.py::test_the_rules_pay_the_reward_of_the_record",
         "tests/rules/test_identities.py",

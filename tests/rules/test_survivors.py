@@ -140,3 +140,14 @@ def test_a_lane_that_jumps_leaves_nothing_behind(market: EnvParams, monkeypatch:
     none = episode_sums(before.stats, jnp.zeros((LANES, ACCOUNTS), bool))
     moved, _ = move_lanes(SETUP, state, before, (market, jax.random.key(1)), none)
     check_reset(market, moved.env_state, before, np.repeat(np.asarray(jumped)[:, None], ACCOUNTS, axis=1))
+
+
+def test_lots_are_valued_at_their_price_whatever_rounding_left() -> None:
+    """A position that is a millionth off what its lots are worth is put right at the next mark."""
+    config = EnvConfig(action="orders", lot_size=1.0, initial_cash=100.0)
+    book, params = rule_book(config), rule_params(config, ["a"])
+    account = open_account(np, book, np.zeros(1))._replace(lots=np.array([3.0]), position=np.array([0.3 * (1 + 1e-6)]))
+    zero, price = np.zeros(1), np.array([10.0])
+    outcome = Outcome(zero, zero, np.array([True]), np.array(0.0), price, price)
+    after, _ = advance(np, book, params, account, zero, Known(np.array([True]), price), outcome)
+    assert after.position[0] == pytest.approx(0.3, rel=1e-12)

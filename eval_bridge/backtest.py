@@ -32,7 +32,7 @@ def command(argv: list[str]) -> int:
 
     bundle = load_bundle(path)
     if not args.allow_uncertified:
-        require_certificate(path, bundle.manifest.certificate)
+        require_certificate(path, bundle.manifest)
     folder = Path(args.out) if args.out else path.parent / "backtest" / args.split
     result, benchmark = backtest_bundle(bundle, args.data, args.split)
     try:
@@ -54,15 +54,14 @@ def _parser() -> CommandParser:
     return parser
 
 
-def require_certificate(path: Path, certificate: Any) -> None:
+def require_certificate(path: Path, manifest: Any) -> None:
     """Refuse a bundle whose engines or forward passes were not shown to agree.
 
     Raises:
         InputError: It has no certificate, or one that failed.
     """
-    if certificate is None or certificate.failures:
-        why = "it holds no parity certificate" if certificate is None else "; ".join(certificate.failures)
-        raise InputError(path, f"not certified: {why}", "Export it again, or use --allow-uncertified")
+    if manifest.uncertified:
+        raise InputError(path, f"not certified: {manifest.uncertified}", "Export it again, or use --allow-uncertified")
 
 
 def bundle_path(path: Path) -> Path:
@@ -131,21 +130,21 @@ def describe(manifest: Any, result: Any, split: str) -> dict[str, str]:
         "costs": cost_text(manifest.env.costs),
         "fill": "the next open" if result.table.config.fill == "next_open" else "the close just observed",
         "policy": f"deterministic, update {manifest.update}, best of {manifest.validations} validations",
-        **certificate_text(manifest.certificate),
+        **certificate_text(manifest),
         **({"warning": warning} if warning else {}),
     }
 
 
-def certificate_text(certificate: Any) -> dict[str, str]:
+def certificate_text(manifest: Any) -> dict[str, str]:
     """Return the certificate as text, by row."""
+    certificate, failed = manifest.certificate, f"NOT CERTIFIED: {manifest.uncertified}"
     if certificate is None:
-        return {"parity": "NOT CERTIFIED: no certificate"}
-    failed = "; ".join(certificate.failures)
+        return {"parity": failed}
     differences = f"{certificate.discrete_explained} explained, {certificate.discrete_unexplained} unexplained"
     flips = f"{certificate.flips_explained} explained, {certificate.flips_unexplained} unexplained"
     passed = f"certified over {certificate.bars} validation bars and {certificate.fills} fills"
     return {
-        "parity": f"NOT CERTIFIED: {failed}" if failed else passed,
+        "parity": failed if manifest.uncertified else passed,
         "parity (a) same actions, both engines": f"equity {certificate.engine_error:.2g} apart over the range, "
         f"{certificate.step_error:.2g} in one bar; discrete differences: {differences}",
         "parity (b) same inputs, both forward passes": f"{certificate.policy_error:.2g} apart; flips: {flips}",

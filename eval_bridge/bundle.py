@@ -80,8 +80,9 @@ def load_bundle(path: Path) -> Bundle:
     except DAMAGE as error:
         text = " ".join(str(error).split())
         raise InputError(path, f"damaged or not a policy bundle ({text})", "Run python -m train.export RUN") from None
-    _verify(path, manifest, arrays)
-    _verify_sizes(path, manifest, {name: arrays[GOLDEN + name].shape for name in GOLDEN_NAMES})
+    memory = len(rule_book(manifest.env).memory)
+    _verify(path, manifest, arrays, memory)
+    _verify_sizes(path, manifest, memory, {name: arrays[GOLDEN + name].shape for name in GOLDEN_NAMES})
     golden = {name: arrays.pop(GOLDEN + name) for name in GOLDEN_NAMES}
     return Bundle(manifest, arrays, golden)
 
@@ -95,9 +96,8 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             return {name: archive[name] for name in archive.files}
 
 
-def _verify(path: Path, manifest: Manifest, arrays: dict[str, FloatArray]) -> None:
+def _verify(path: Path, manifest: Manifest, arrays: dict[str, FloatArray], memory: int) -> None:
     """Check names, shapes and hashes."""
-    memory = len(rule_book(manifest.env).memory)
     shapes = parameter_shapes(manifest.network, manifest.env.choices, len(manifest.feature_names), memory)
     expected = set(shapes) | {GOLDEN + name for name in GOLDEN_NAMES}
     for names, verb in (
@@ -114,7 +114,7 @@ def _verify(path: Path, manifest: Manifest, arrays: dict[str, FloatArray]) -> No
             raise InputError(path, f"array '{name}' does not match its SHA-256", "The file is damaged; export it again")
 
 
-def _verify_sizes(path: Path, manifest: Manifest, golden: dict[str, tuple[int, ...]]) -> None:
+def _verify_sizes(path: Path, manifest: Manifest, memory: int, golden: dict[str, tuple[int, ...]]) -> None:
     """Check that the scaler and the golden vectors fit the network's inputs and outputs."""
     features, reach = len(manifest.feature_names), manifest.network.reach
     if manifest.env.window < reach:
@@ -129,7 +129,7 @@ def _verify_sizes(path: Path, manifest: Manifest, golden: dict[str, tuple[int, .
     shapes = {
         "rows": (bars + reach - 1, symbols, features),
         "assets": (bars, symbols, 4),
-        "account": (bars, 3 + len(rule_book(manifest.env).memory)),
+        "account": (bars, 3 + memory),
         "output": (bars, outputs),
         "value": (bars,),
     }

@@ -109,6 +109,13 @@ class Manifest(Section):
     versions: dict[str, str]
     arrays: dict[str, ArraySpec]
 
+    @property
+    def uncertified(self) -> str:
+        """Why the policy is not certified; empty if it is."""
+        if self.certificate is None:
+            return "it holds no parity certificate"
+        return "; ".join(self.certificate.failures)
+
 
 def parameter_shapes(
     network: NetworkConfig, choices: int | None, features: int, memory: int

@@ -90,11 +90,12 @@ def rule_params(env: EnvConfig, symbols: Sequence[str], pick: Pick = middle) -> 
 def rule_ranges(env: EnvConfig, symbols: Sequence[str]) -> dict[str, tuple[Any, Any]]:
     """Return the lower and upper ends, float64 arrays, of the rules' numbers that are given as ranges."""
 
-    def end(index: int) -> RuleParams:
-        return rule_params(env, symbols, lambda amount: amount[index] if isinstance(amount, tuple) else amount)
+    def end(index: int) -> dict[str, Any]:
+        params = rule_params(env, symbols, lambda amount: amount[index] if isinstance(amount, tuple) else amount)
+        return {name: value for name, value in params._asdict().items() if name != "reward"}
 
-    ends = {name: (getattr(end(0), name), getattr(end(1), name)) for name in RuleParams._fields if name != "reward"}
-    return {name: (low, high) for name, (low, high) in ends.items() if np.any(low != high)}
+    low, high = end(0), end(1)
+    return {name: (low[name], high[name]) for name in low if np.any(low[name] != high[name])}
 
 
 def capital(env: EnvConfig) -> float:

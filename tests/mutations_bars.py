@@ -137,7 +137,7 @@ mark uses the open when a close exists: the first column of prices is the first 
 + price = np.where(np.isfinite(bars.open), bars.open, bars.close)
 
 years shifted by one bar: a difference belongs to the bar before it or to the bar after it
-- years=np.append(np.diff(bars.time) / YEAR, np.nan),
+- years=with_end(np.diff(bars.time) / YEAR),
 + years=np.insert(np.diff(bars.time) / YEAR, 0, np.nan),
 
 years of trading days: a year has 252 of them

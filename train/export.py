@@ -28,10 +28,10 @@ def announce(path: Path) -> None:
     """Print where a bundle is and what its certificate says."""
     from eval_bridge.bundle import load_bundle
 
-    certificate = load_bundle(path).manifest.certificate
+    manifest = load_bundle(path).manifest
+    certificate, why = manifest.certificate, manifest.uncertified
     print(f"policy: {path}")
-    if certificate is None or certificate.failures:
-        why = "it holds no certificate" if certificate is None else "; ".join(certificate.failures)
+    if certificate is None or why:
         print(f"NOT CERTIFIED: {why}. The backtest will refuse it without --allow-uncertified", file=sys.stderr)
     else:
         print(

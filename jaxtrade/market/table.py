@@ -1,7 +1,6 @@
 """The market table: row t holds what is known at the close of t, and what happens until the close of t+1."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +78,17 @@ class MarketTable:
 
 def _hide(leaf: npt.NDArray[Any], rows: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
     """Return an array [T, ...] in which some rows are NaN, or False."""
-    nothing = np.array(False) if leaf.dtype == bool else np.array(np.nan, leaf.dtype)
-    return np.where(rows.reshape(-1, *(1,) * (leaf.ndim - 1)), nothing, leaf)
+    return np.where(rows.reshape(-1, *(1,) * (leaf.ndim - 1)), nothing_like(leaf), leaf)
+
+
+def nothing_like(leaf: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return what stands in a table where there is nothing to know, []: NaN, or False."""
+    return np.array(False if leaf.dtype == bool else np.nan, leaf.dtype)
+
+
+def with_end(leaf: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return an array [T - 1, ...] with a last row of nothing."""
+    return np.concatenate([leaf, np.full((1, *leaf.shape[1:]), nothing_like(leaf))])
 
 
 def load_table(source: str, config: MarketConfig, window: int, scaler: Scaler | None = None) -> MarketTable:
@@ -152,20 +160,15 @@ def make_outcome(bars: Bars, mark: FloatArray, fill: str = "next_open") -> Outco
     price = bars.open[1:] if fill == "next_open" else bars.close[:-1]
     can_fill = np.isfinite(price) & listed & ~leaves
     start = np.where(can_fill, price, before)
-    with_end = _end(np.full((1, mark.shape[1]), np.nan))
     return Outcome(
         gap=with_end(np.where(can_fill, start / before - 1, 0.0)),
         move=with_end(np.where(listed, after / start - 1, 0.0)),
-        can_fill=np.concatenate([can_fill, np.zeros((1, mark.shape[1]), dtype=bool)]),
-        years=np.append(np.diff(bars.time) / YEAR, np.nan),
+        can_fill=with_end(can_fill),
+        years=with_end(np.diff(bars.time) / YEAR),
         fill_price=with_end(np.where(can_fill, price, np.nan)),
         mark=with_end(after),
-        exit=np.concatenate([leaves, np.zeros((1, mark.shape[1]), dtype=bool)]) if leaves.any() else None,
+        exit=with_end(leaves) if leaves.any() else None,
     )
-
-
-def _end(row: FloatArray) -> Callable[[FloatArray], FloatArray]:
-    return lambda leaf: np.concatenate([leaf, row])
 
 
 def delistings(bars: Bars) -> npt.NDArray[np.bool_]:

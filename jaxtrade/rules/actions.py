@@ -145,7 +145,7 @@ def decode_orders(xp: Namespace, action: Array, account: Account, known: Known, 
         known: The market at the close of t, with prices.
         params: The rules' numbers.
     """
-    valid = action == action  # noqa: PLR0124 - NaN is what differs from itself
+    valid = ~xp.isnan(action)
     finite = xp.isfinite(action)
     number = xp.astype(xp.clip(xp.where(finite, action, xp.sign(action)), -1e15, 1e15), xp.float32)
     wanted = number != 0

@@ -110,9 +110,9 @@ def _record(xp: Namespace, before: Account, after: Account, night: Night, opened
         exit_value=night.exit_value,
         filled_lots=opened.lots,
         idle=after.idle,
-        blocked=after.position != 0,
-        rejected=after.position != 0,
-        called=nothing != 0,
-        ruined=nothing != 0,
+        blocked=None,
+        rejected=None,
+        called=None,
+        ruined=None,
         reward=nothing,
     )

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN_FLAGS ?=
 
-.PHONY: train test nightly bench clean
+.PHONY: train test nightly bench bench-quick clean
 
 train: .venv/installed ## train on the embedded sample, export, backtest
 	$(BIN)/python -m train.ppo --num-envs 4096 $(RUN_FLAGS)
@@ -21,9 +21,13 @@ nightly: .venv/installed ## the heavier proofs
 	$(BIN)/python -m pip install --quiet --editable ".[dev,bench]"
 	$(BIN)/python -m pytest -m nightly
 
-bench: .venv/installed ## speed, as ratios to a peer in the same run
-	$(BIN)/python -m benchmarks.env_steps
-	$(BIN)/python -m benchmarks.train_sps
+bench: .venv/installed ## speed, as ratios to peers in the same run
+	$(BIN)/python -m pip install --quiet --editable ".[dev,bench]"
+	$(BIN)/python -m benchmarks
+
+bench-quick: .venv/installed ## the same in five minutes: noisy, and with fewer settings of the peers
+	$(BIN)/python -m pip install --quiet --editable ".[dev,bench]"
+	$(BIN)/python -m benchmarks --quick
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -2,103 +2,27 @@
 
 Ours twice: through gymnax's `step` (a clock, a key and a reset for every account), and as PPO walks it (`lanes`: the
 accounts of a lane share its bars). The peers are the NumPy environment of the same rules, at its best batch size and
-with one account, and gymnax's CartPole, as the ideal of a cheap environment. Every subject draws its actions and
-produces its observations, rewards and ends of episodes inside the measured time.
+with one account; that one account in the vector environments of stable-baselines3; and gymnax's CartPole, as the ideal
+of a cheap environment. Every subject draws its actions and produces its observations, rewards and ends of episodes
+inside the measured time.
 """
 
-from typing import Any
-
 import gymnax
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.harness import Report, Work, measure, parse_options, publish
+from benchmarks.harness import Rate, Report, Work, best_of, measure, missing, parse_options, publish, ratio
 from benchmarks.numpy_env import NumpyEnv, market_of, rules_of
 from benchmarks.numpy_single import SingleEnv
+from benchmarks.walks import ACCOUNTS, LENGTH, gymnax_work, lanes_work
 from jaxtrade.config import EnvConfig, MarketConfig
 from jaxtrade.envs.synthetic import synthetic_table
-from jaxtrade.envs.trading import EnvParams, TradingCore, make_env_params
+from jaxtrade.envs.trading import TradingCore, make_env_params
 from jaxtrade.market.table import MarketTable, load_table
-from train.config import PPOConfig, TrainConfig
-from train.rollout import episode_sums, lane_bars, lane_rows, observe_all, reset_ruined
-from train.state import Setup, TrainState, init_state, make_setup
 
-ACCOUNTS, LENGTH = 4096, 128
 BATCHES = (16, 64, 256, 1024, 4096, 16384)
-MANY = 8  # symbols of the second market
-
-
-def walk_gymnax(env: Any, params: Any, key: jax.Array) -> tuple[Any, jax.Array]:
-    """Reset and step `ACCOUNTS` environments; the last observation and state, and each one's reward and ends."""
-
-    def step(carry: tuple, key: jax.Array) -> tuple[tuple, None]:
-        _, state, reward_sum, ends = carry
-        key_action, key_step = jax.random.split(key)
-        action = jax.vmap(env.action_space(params).sample)(jax.random.split(key_action, ACCOUNTS))
-        keys = jax.random.split(key_step, ACCOUNTS)
-        obs, state, reward, terminated, truncated, _ = jax.vmap(env.step, (0, 0, 0, None))(keys, state, action, params)
-        return (see(obs, params), state, reward_sum + reward, ends + (terminated | truncated)), None
-
-    key_reset, key_steps = jax.random.split(key)
-    obs, state = jax.vmap(env.reset, (0, None))(jax.random.split(key_reset, ACCOUNTS), params)
-    nothing = jnp.zeros(ACCOUNTS)
-    return jax.lax.scan(
-        step, (see(obs, params), state, nothing, nothing.astype(jnp.int32)), jax.random.split(key_steps, LENGTH)
-    )[0]
-
-
-def see(obs: Any, params: Any) -> Any:
-    """Add the features of its bar to each account's observation, as the NumPy environment has them."""
-    return (obs, params.features[obs.t]) if isinstance(params, EnvParams) else obs
-
-
-def walk_lanes(setup: Setup, state: TrainState, params: EnvParams, key: jax.Array) -> Any:
-    """Walk one rollout as `train.rollout.collect` does, with random actions in the place of the policy."""
-    rows, bars = lane_rows(setup, state, params), lane_bars(setup, state)
-    known, outcome = jax.tree.map(lambda leaf: leaf[bars.T[:-1]], (params.known, params.outcome))
-    transition = jax.vmap(jax.vmap(setup.core.transition, (0, 0, None, None, None)), (0, 0, 0, 0, None))
-    shape = (*state.env_state.t.shape, params.features.shape[1])
-
-    def step(carry: tuple, now: tuple) -> tuple[tuple, None]:
-        env_state, _, reward_sum, episodes = carry
-        known_row, outcome_row, key = now
-        obs = observe_all(setup, env_state, known_row, params)
-        action = jax.random.uniform(key, shape, minval=-1.0)
-        env_state, reward, record = transition(env_state, action, known_row, outcome_row, params)
-        episodes, env_state = reset_ruined(setup, env_state, record.ruined, episodes, (params, key))
-        return (env_state, obs, reward_sum + reward, episodes), None
-
-    obs = observe_all(setup, state.env_state, jax.tree.map(lambda leaf: leaf[0], known), params)
-    none_ended = episode_sums(state.env_state.stats, jnp.zeros(shape[:-1], bool))
-    start = (state.env_state, obs, jnp.zeros(shape[:-1]), none_ended)
-    return rows, jax.lax.scan(step, start, (known, outcome, jax.random.split(key, LENGTH)))[0]
-
-
-def timed(program: Any, *arguments: Any, calls: int) -> Work:
-    """Return the work of calling a compiled program of ACCOUNTS x LENGTH steps."""
-
-    def work() -> int:
-        for number in range(calls):
-            result = program(*arguments, jax.random.key(number))
-        jax.block_until_ready(result)
-        return calls * ACCOUNTS * LENGTH
-
-    return work
-
-
-def gymnax_work(env: Any, params: Any, calls: int) -> Work:
-    """Return the work of a gymnax environment."""
-    return timed(jax.jit(lambda params, key: walk_gymnax(env, params, key)), params, calls=calls)
-
-
-def lanes_work(table: MarketTable, config: EnvConfig, calls: int) -> Work:
-    """Return the work of the lanes, in the default sizes but for the length of the rollout."""
-    whole = TrainConfig(num_envs=ACCOUNTS, env=config, ppo=PPOConfig(rollout_length=LENGTH))
-    setup = make_setup(whole, table.ranges["train"])
-    params = make_env_params(table, table.ranges["train"], config)
-    program = jax.jit(lambda state, params, key: walk_lanes(setup, state, params, key))
-    return timed(program, init_state(setup, params), params, calls=calls)
+MANY = 30  # symbols of the second market
+LANES, STEP, SINGLE = "jaxtrade, lanes", "jaxtrade, gymnax step", "NumPy, 1 account"
+CARTPOLE, DUMMY, SUBPROC = "gymnax CartPole-v1", "SB3 DummyVecEnv x8", "SB3 SubprocVecEnv x8"
 
 
 def batched_work(table: MarketTable, config: EnvConfig, accounts: int, total: int) -> Work:
@@ -131,28 +55,63 @@ def single_work(table: MarketTable, config: EnvConfig, steps: int) -> Work:
     return work
 
 
+def sb3_works(table: MarketTable, config: EnvConfig, quick: bool) -> dict[str, Work]:
+    """Return the work of the vector environments of stable-baselines3; none without it.
+
+    Processes take long to start and are the slower by far: the quick tier leaves them out.
+    """
+    if missing("stable_baselines3"):
+        return {}
+    from benchmarks.sb3_ppo import walk_work
+
+    market, rules = market_of(table, table.ranges["train"]), rules_of(config)
+    steps = (400 if quick else 2000) // (4 if len(table.symbols) > 1 else 1)
+    works = {DUMMY: walk_work(market, rules, 8, steps)}
+    return works if quick else works | {SUBPROC: walk_work(market, rules, 8, steps // 2, processes=True)}
+
+
+def batches(quick: bool) -> tuple[int, ...]:
+    """Return the batch sizes of the NumPy environment that are tried."""
+    return BATCHES[-3:] if quick else BATCHES
+
+
+def subjects_of(table: MarketTable, quick: bool) -> dict[str, Work]:
+    """Return everything that is measured on one market."""
+    config, calls = EnvConfig(), 1 if quick else 4
+    scale = (1 if quick else 4) / len(table.symbols)
+    params = make_env_params(table, table.ranges["train"], config)
+    many, (cartpole, cartpole_params) = len(table.symbols) > 1, gymnax.make("CartPole-v1")
+    return {
+        LANES: lanes_work(table, config, calls),
+        STEP: gymnax_work(TradingCore(config), params, max(1, calls // 2)),
+        **({} if many else {CARTPOLE: gymnax_work(cartpole, cartpole_params, max(1, calls // 2))}),
+        SINGLE: single_work(table, config, int(10_000 * scale)),
+        **sb3_works(table, config, quick),
+        **{
+            f"NumPy, {each} accounts": batched_work(table, config, each, int(150_000 * scale))
+            for each in batches(quick)
+        },
+    }
+
+
+def ratios_of(rates: dict[str, Rate], many: bool) -> tuple[dict[str, Rate], dict[str, float]]:
+    """Return the ratios and the targets of some of them."""
+    batched = best_of(rates, (name for name in rates if name.startswith("NumPy") and name != SINGLE))
+    wanted = {(LANES, batched): 1.3, (LANES, DUMMY): 40.0} if many else {(LANES, SINGLE): 150.0, (LANES, CARTPOLE): 1.5}
+    pairs = [(LANES, batched), (STEP, batched), (LANES, SINGLE), (LANES, CARTPOLE), (STEP, CARTPOLE)]
+    pairs += [(LANES, DUMMY), (LANES, SUBPROC), (STEP, DUMMY), (batched, SINGLE)]
+    pairs = [pair for pair in pairs if pair[1] in rates]
+    ratios = {f"{ours} / {peer}": ratio(rates[ours], rates[peer]) for ours, peer in pairs}
+    return ratios, {f"{ours} / {peer}": limit for (ours, peer), limit in wanted.items() if peer in rates}
+
+
 def run(table: MarketTable, name: str, quick: bool) -> Report:
     """Measure everything on one market."""
-    config, calls = EnvConfig(), 1 if quick else 4
-    core = TradingCore(config)
-    scale = (1 if quick else 4) / len(table.symbols)
-    subjects = {
-        "jaxtrade, lanes": lanes_work(table, config, calls),
-        "jaxtrade, gymnax step": gymnax_work(
-            core, make_env_params(table, table.ranges["train"], config), max(1, calls // 2)
-        ),
-        "gymnax CartPole-v1": gymnax_work(*gymnax.make("CartPole-v1"), max(1, calls // 2)),
-        "NumPy, 1 account": single_work(table, config, int(10_000 * scale)),
-        **{f"NumPy, {each} accounts": batched_work(table, config, each, int(150_000 * scale)) for each in BATCHES},
-    }
-    rates = measure(subjects, repeats=3 if quick else 7)
-    best = max((f"NumPy, {each} accounts" for each in BATCHES), key=lambda each: rates[each].median)
-    pairs = [("jaxtrade, lanes", best), ("jaxtrade, gymnax step", best), ("jaxtrade, lanes", "NumPy, 1 account")]
-    pairs += [("jaxtrade, gymnax step", "gymnax CartPole-v1"), (best, "NumPy, 1 account")]
-    ratios = {f"{ours} / {peer}": rates[ours].median / rates[peer].median for ours, peer in pairs}
-    about = {"accounts": ACCOUNTS, "steps": LENGTH, "symbols": len(table.symbols), "action": config.action}
+    rates = measure(subjects_of(table, quick), repeats=3 if quick else 7)
+    ratios, targets = ratios_of(rates, many=len(table.symbols) > 1)
+    about = {"accounts": ACCOUNTS, "steps": LENGTH, "symbols": len(table.symbols), "action": EnvConfig().action}
     about |= {"features": table.features.shape[-1], "bars": table.ranges["train"].decisions}
-    return Report(f"env_steps-{name}", "steps per second", about, rates, ratios)
+    return Report(f"env_steps-{name}", "steps per second", about, rates, ratios, targets)
 
 
 def main() -> None:

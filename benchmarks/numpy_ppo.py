@@ -17,7 +17,8 @@ from jaxtrade.market.table import MarketTable
 from train.config import PPOConfig, TrainConfig
 from train.distributions import Distribution
 from train.gae import gae
-from train.losses import Batch, ppo_loss
+from train.learner import ROWS
+from train.losses import Batch, normalize_advantages, ppo_loss
 from train.networks import Policy, init_params, make_policy
 from train.optimizer import apply_gradients, make_optimizer
 
@@ -47,10 +48,8 @@ class Brain(NamedTuple):
         """Return the distribution's parameters and the value of observations, [B, ...]."""
         width = self.symbols * self.features
         rows = seen[:, :width].reshape(-1, 1, self.symbols, self.features)
-        assets = seen[:, width:-3].reshape(-1, 1, self.symbols, 4)
-        bars = jnp.zeros((len(seen), 1), jnp.int32)
-        dist_params, value = self.policy.apply({"params": params}, rows, bars, assets, seen[:, None, -3:])
-        return jax.tree.map(lambda leaf: leaf[:, 0], (dist_params, value))
+        assets = seen[:, width:-3].reshape(-1, self.symbols, 4)
+        return self.policy.apply({"params": params}, rows, assets, seen[:, -3:])
 
 
 def act(brain: Brain, params: Any, seen: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -72,13 +71,13 @@ def learn(
     batch = Batch(seen.action, seen.log_prob, seen.value, advantage, advantage + seen.value)
     flat = jax.tree.map(lambda leaf: leaf.reshape(count, *leaf.shape[2:]), (seen.observation, batch))
 
-    def loss_of(params: Any, observation: jax.Array, batch: Batch) -> jax.Array:
-        return ppo_loss(*brain.decide(params, observation), batch, brain.distribution, ppo)[0]
+    def loss_of(params: Any, part: tuple[jax.Array, Batch]) -> jax.Array:
+        return ppo_loss(*brain.decide(params, part[0]), part[1], brain.distribution, ppo)[0]
 
     def step(carry: tuple[Any, Any], which: jax.Array) -> tuple[tuple[Any, Any], jax.Array]:
         params, opt_state = carry
-        part = jax.tree.map(lambda leaf: leaf[which], flat)
-        loss, grads = jax.value_and_grad(loss_of)(params, *part)
+        observation, batch = jax.tree.map(lambda leaf: leaf[which], flat)
+        loss, grads = in_parts(jax.value_and_grad(loss_of), params, (observation, normalize_advantages(batch)))
         return apply_gradients(brain.optimizer, grads, opt_state, params), loss
 
     orders = jax.vmap(lambda each: jax.random.permutation(each, count))(jax.random.split(key, ppo.epochs))
@@ -87,11 +86,25 @@ def learn(
     return params, opt_state, jnp.mean(losses)
 
 
+def in_parts(function: Callable[[Any, Any], Any], params: Any, minibatch: Any) -> Any:
+    """Return the mean of a function over equal parts of a minibatch that fit the cache, as our learner does it."""
+    count = len(jax.tree.leaves(minibatch)[0])
+    parts = max(1, count // ROWS) if jax.default_backend() == "cpu" else 1
+    while count % parts:
+        parts -= 1
+    split = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), minibatch)
+    first, rest = (jax.tree.map(lambda leaf, cut=cut: leaf[cut], split) for cut in (0, slice(1, None)))
+    total, _ = jax.lax.scan(
+        lambda total, part: (jax.tree.map(jnp.add, total, function(params, part)), None), function(params, first), rest
+    )
+    return jax.tree.map(lambda leaf: leaf / parts, total)
+
+
 class NumpyPPO:
     """The loop: `update` collects a rollout on the host and learns from it on the device."""
 
     def __init__(self, table: MarketTable, config: TrainConfig) -> None:
-        policy, distribution = make_policy(config.network, config.env.choices)
+        policy, distribution = make_policy(config.network, config.env.choices, len(table.symbols))
         symbols, features = table.features.shape[1:]
         optimizer = make_optimizer(config.ppo, config.updates)
         self.brain = brain = Brain(policy, distribution, optimizer, config.ppo, symbols, features)

@@ -1,7 +1,8 @@
 """The stateful backtester: the same rules, one account, float64, its own books checked at every bar."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,23 +10,16 @@ import numpy.typing as npt
 
 from eval_bridge.ledger import Ledger
 from eval_bridge.policy import NumpyPolicy
+from eval_bridge.straight_line.rows import Rules, make_rules
+from eval_bridge.straight_line.write import leaves
 from jaxtrade.assemble import capital, rule_book, rule_params
 from jaxtrade.config import EnvConfig
 from jaxtrade.market.splits import Range
 from jaxtrade.market.table import MarketTable
-from jaxtrade.rules import (
-    Account,
-    AccountView,
-    Known,
-    Outcome,
-    Record,
-    RuleParams,
-    advance,
-    observe,
-    open_account,
-)
+from jaxtrade.rules import Account, AccountView, Known, Outcome, Record, RuleParams
 
 FloatArray = npt.NDArray[np.float64]
+Leaves = tuple[Any, ...]
 Actor = Callable[[int, AccountView], tuple[Any, float]]  # (bar, account) -> action, value estimate
 
 
@@ -45,6 +39,32 @@ class Step(NamedTuple):
         return float(self.record.reward)
 
 
+class History:
+    """The bars of a backtest. They are kept as plain rows and become steps when they are looked at."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._rows: list[tuple[int, Any, float, AccountView, Leaves]] = []
+
+    def append(self, bar: int, action: Any, value: float, view: AccountView, row: Leaves) -> None:
+        """Add a bar; `row` is what `Rules.advance` returned."""
+        self._rows.append((bar, action, value, view, row))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The bars; ask when all are there."""
+        records = self._rules.records
+        return [Step(bar, action, value, view, *records(row)) for bar, action, value, view, row in self._rows]
+
+    def column(self, field: str) -> list[Any]:
+        """Return a field of the record, one number or array per bar."""
+        place = self._rules.place(field)
+        return [row[-1][place] for row in self._rows]
+
+
 @dataclass
 class Backtest:
     """A finished backtest. `K` decisions."""
@@ -52,19 +72,23 @@ class Backtest:
     table: MarketTable
     span: Range
     config: EnvConfig
-    steps: list[Step]
+    history: History
     ledger: Ledger
+
+    @property
+    def steps(self) -> list[Step]:
+        """The bars, [K]."""
+        return self.history.steps
 
     @property
     def time(self) -> npt.NDArray[np.datetime64]:
         """Times of the marks, [K + 1], the first before any trade."""
-        return self.table.time[self.span.first : self.span.first + len(self.steps) + 1]
+        return self.table.time[self.span.first : self.span.first + len(self.history) + 1]
 
     @property
     def equity(self) -> FloatArray:
         """Equity at the marks in money, [K + 1]."""
-        values = [1.0, *(float(step.record.equity) for step in self.steps)]
-        return np.array(values) * self.capital
+        return np.array([1.0, *self.history.column("equity")]) * self.capital
 
     @property
     def capital(self) -> float:
@@ -88,20 +112,21 @@ def run_backtest(table: MarketTable, span: Range, config: EnvConfig, actor: Acto
     Raises:
         AssertionError: The ledger and the rule book disagree.
     """
-    book, params = rule_book(config), rule_params(config, table.symbols)
-    account = open_account(np, book, table.outcome.gap[span.first])
-    ledger = Ledger(table.symbols, cash=capital(config))
-    steps: list[Step] = []
-    for bar in range(span.first, span.last):
-        known, outcome = market_row(table, bar)
-        view = observe(np, book, account, known, params)
+    params = rule_params(config, table.symbols)
+    rules = make_rules(rule_book(config), params, *market_row(table, span.first), discrete=config.choices is not None)
+    books = Books(table, span, params, rules)
+    history, state = History(rules), rules.start
+    for bar, known, outcome in market_rows(table, span, rules.floats):
+        view = AccountView(*rules.observe(*state, *known))
         action, value = actor(bar, view)
-        account, record = advance(np, book, params, account, np.asarray(action), known, outcome)
-        book_bar(ledger, table, bar, account, record, params)
-        steps.append(Step(bar, action, value, view, account, record))
-        if record.ruined:
+        row = rules.advance(state, action, known, outcome)
+        state = row[: len(state)]
+        books.book(bar, row)
+        history.append(bar, action, value, view, row)
+        if row[rules.ruined]:
             break
-    return Backtest(table, span, config, steps, ledger)
+    books.ledger.audit()
+    return Backtest(table, span, config, history, books.ledger)
 
 
 def market_row(table: MarketTable, bar: int) -> tuple[Known, Outcome]:
@@ -110,42 +135,80 @@ def market_row(table: MarketTable, bar: int) -> tuple[Known, Outcome]:
     return known, Outcome(*(None if leaf is None else leaf[bar] for leaf in table.outcome))
 
 
-def book_bar(
-    ledger: Ledger, table: MarketTable, bar: int, account: Account, record: Record, params: RuleParams
-) -> None:
-    """Book what the rules did between the close of `bar` and the next, and compare the books.
+def market_rows(table: MarketTable, span: Range, floats: bool) -> Iterator[tuple[int, Leaves, Leaves]]:
+    """Yield bar, known and outcome of every decision, leaves in a row; floats for one symbol, else arrays."""
 
-    Args:
-        ledger: The books.
-        table: The market, for prices.
-        bar: The bar that was decided at.
-        account: The account after it.
-        record: What the rules say happened.
-        params: The rules' numbers.
-    """
-    money, symbols = float(params.capital), len(table.symbols)
-    impact = np.broadcast_to(params.half_spread + params.slippage, symbols)
-    for n in np.flatnonzero(record.exit_value):
-        price = table.mark[bar, n] * float(np.broadcast_to(params.recovery, symbols)[n])
-        ledger.close(int(n), price, bar + 1, "delisting")
-    for n in np.flatnonzero(record.fill_value):
-        value = float(record.fill_value[n])
-        price = table.fill_price[bar, n] if np.isfinite(table.fill_price[bar, n]) else table.mark[bar, n]
-        paid = float(price) * (1 + np.sign(value) * impact[n])
-        kind = "liquidation" if record.called else "fill"
-        if record.called or (account.position[n] == 0 and record.mark_value[n] == 0):
-            ledger.close(int(n), paid, bar + table.fill_bar, kind)
-        else:
-            ledger.fill(int(n), value * money / float(price), paid, bar + table.fill_bar, kind)
-    for n in np.flatnonzero(record.mark_value):
-        paid = float(table.mark[bar + 1, n]) * (1 + np.sign(record.mark_value[n]) * impact[n])
-        ledger.close(int(n), paid, bar + 1, "liquidation")
-    charges = {"commission": record.costs.commission, "stamp_duty": record.costs.duty, "borrow": record.borrow}
-    charges |= {"interest": record.interest, "income": -record.income, "shortfall": -record.shortfall}
-    ledger.charge(**{kind: float(amount) * money for kind, amount in charges.items()})
-    time, cash, equity = table.time[bar + 1], float(account.cash) * money, float(record.equity) * money
-    ledger.reconcile(time, table.mark[bar + 1], cash, equity)
-    ledger.reconcile_lots(time, np.broadcast_to(params.lot_size, symbols), account.lots)
+    def columns(tree: Known | Outcome) -> Iterator[Leaves]:
+        cut = [leaf[span.first : span.last] for leaf in leaves(tree)]
+        return zip(*(leaf.ravel().tolist() if floats else list(leaf) for leaf in cut), strict=True)
+
+    return zip(range(span.first, span.last), columns(table.known), columns(table.outcome), strict=True)
+
+
+class Books:
+    """Books what the rules did at every bar in a ledger of its own, and compares the two."""
+
+    def __init__(self, table: MarketTable, span: Range, params: RuleParams, rules: Rules) -> None:
+        self.table, self.money, self.symbols = table, float(params.capital), len(table.symbols)
+        self.ledger = Ledger(table.symbols, cash=self.money)
+        self.first, self.fill_bar, last = span.first, table.fill_bar, span.last
+        self.mark: list[list[float]] = table.mark[span.first : last + 1].tolist()
+        price = table.fill_price[span.first : last]
+        price = np.where(np.isfinite(price), price, table.mark[span.first : last])
+        spread = np.broadcast_to(params.half_spread + params.slippage, self.symbols)
+        self.share = [(1 - share, 1 + share) for share in spread.tolist()]  # of the price: a seller's and a buyer's
+        self.units = np.where(np.isfinite(price), self.money / price, 0.0)  # that a multiple of the capital buys
+        self.bid, self.asked = price * (1 - spread), price * (1 + spread)
+        self.price: list[list[float]] = price.tolist()
+        self.nothing: dict[str, Any] = {}  # by kind, what was found to close nothing
+        self.recovery = np.broadcast_to(params.recovery, self.symbols).tolist()
+        self.lot_size = np.broadcast_to(params.lot_size, self.symbols).tolist()
+        self.has_lots, self.vector = any(self.lot_size), not rules.floats
+        names = ("position", "exit_value", "fill_value", "mark_value", "called", "lots", "cash", "equity")
+        self.places = [rules.place(name) for name in names]
+        costs = rules.place("costs")  # commission, duty, spread, slippage
+        charges = ("borrow", "interest", "income", "shortfall")
+        self.charges = (costs, costs + 1, *(rules.place(name) for name in charges))
+
+    def book(self, bar: int, row: Leaves) -> None:
+        """Book the bar between the close of `bar` and the next.
+
+        Raises:
+            AssertionError: The books differ.
+        """
+        position, exits, fills, sold, called, lots, cash, equity = (row[place] for place in self.places)
+        ledger, money, mark = self.ledger, self.money, self.mark[bar - self.first + 1]
+        self._close(exits, self.mark[bar - self.first], bar + 1, "delisting")
+        if called:
+            self._close(fills, self.price[bar - self.first], bar + self.fill_bar, "liquidation")
+        elif self.vector:
+            at = bar - self.first
+            quantities = (fills * self.units[at]).tolist()
+            paid = np.where(fills > 0, self.asked[at], self.bid[at]).tolist()
+            ledger.fill_all(quantities, paid, (position + sold).tolist(), bar + self.fill_bar)
+        elif fills:
+            price = self.price[bar - self.first][0]
+            paid = price * self.share[0][fills > 0]
+            ledger.fill_all((fills * money / price,), (paid,), (position + sold,), bar + self.fill_bar)
+        self._close(sold, mark, bar + 1, "liquidation")
+        commission, duty, borrow, interest, income, shortfall = (row[place] * money for place in self.charges)
+        ledger.charge((commission, duty, borrow, interest, -income, -shortfall))
+        ledger.reconcile(self.table.time[bar + 1], mark, cash * money, equity * money)
+        if self.has_lots:
+            ledger.reconcile_lots(self.table.time[bar + 1], self.lot_size, np.atleast_1d(lots).tolist())
+
+    def _close(self, values: Any, price: Sequence[float], bar: int, kind: str) -> None:
+        """Book what closes altogether; the delisted are paid their recovery, everyone else pays the spread."""
+        if self.vector:
+            if values is self.nothing.get(kind) or not values.any():
+                self.nothing[kind] = values
+                return
+        elif not values:
+            return
+        for n, value in enumerate(np.atleast_1d(values).tolist()):
+            if value:
+                share = self.recovery[n] if kind == "delisting" else self.share[n][value > 0]
+                self.ledger.close(n, price[n] * share, bar, kind)
 
 
 def policy_actor(policy: NumpyPolicy, table: MarketTable, span: Range) -> Actor:

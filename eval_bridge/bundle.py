@@ -98,7 +98,8 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 def _verify(path: Path, manifest: Manifest, arrays: dict[str, FloatArray], memory: int) -> None:
     """Check names, shapes and hashes."""
-    shapes = parameter_shapes(manifest.network, manifest.env.choices, len(manifest.feature_names), memory)
+    sizes = len(manifest.data.symbols), len(manifest.feature_names), memory
+    shapes = parameter_shapes(manifest.network, manifest.env.choices, *sizes)
     expected = set(shapes) | {GOLDEN + name for name in GOLDEN_NAMES}
     for names, verb in (
         (expected - set(arrays), "is missing"),

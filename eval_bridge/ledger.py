@@ -1,26 +1,17 @@
 """The backtester's own books: quantities, prices and FIFO lots, kept beside the rule book and reconciled with it.
 
 The rule book moves values by returns; this ledger holds quantities at prices. They can only agree if both are right.
+What is booked at every bar is kept in plain lists; orders and trades become records when they are asked for.
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-FloatArray = npt.NDArray[np.float64]
 TOLERANCE = 1e-9
-
-
-@dataclass
-class Lot:
-    """An open quantity, bought (or sold short, if negative) at one price."""
-
-    quantity: float
-    price: float
-    bar: int
+Lot = tuple[float, float, int]  # signed quantity, price, bar
+CHARGES = ("commission", "stamp_duty", "borrow", "interest", "income", "shortfall")
 
 
 @dataclass
@@ -52,76 +43,124 @@ class Order:
     kind: str
 
 
-@dataclass
 class Ledger:
     """Double-entry books in money: every fill moves cash against quantity, every cost moves cash against an account."""
 
-    symbols: tuple[str, ...]
-    cash: float
-    charges: dict[str, float] = field(default_factory=dict)
-    lots: list[deque[Lot]] = field(default_factory=list)
-    trades: list[Trade] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
+    def __init__(self, symbols: tuple[str, ...], cash: float) -> None:
+        self.symbols, self.cash = symbols, cash
+        self.charges = dict.fromkeys(CHARGES, 0.0)
+        self.held = [0.0 for _ in symbols]  # signed quantity of each symbol
+        self.lots: list[deque[Lot]] = [deque() for _ in symbols]  # open ones, the oldest first
+        self._all = range(len(symbols))
+        self._orders: list[Any] = []  # six numbers each, in a row: objects of their own would keep the collector busy
+        self._trades: list[Any] = []
 
-    def __post_init__(self) -> None:
-        self.lots = [deque() for _ in self.symbols]
+    @property
+    def orders(self) -> list[Order]:
+        """The fills, in their order."""
+        return [Order(bar, self.symbols[n], *rest) for bar, n, *rest in _rows(self._orders)]
 
-    def quantity(self, n: int) -> float:
-        """Return the signed quantity held of symbol n."""
-        return sum(lot.quantity for lot in self.lots[n])
+    @property
+    def trades(self) -> list[Trade]:
+        """The lots closed, in their order."""
+        return [Trade(self.symbols[n], *rest) for n, *rest in _rows(self._trades)]
 
-    def fill(self, n: int, quantity: float, price: float, bar: int, kind: str) -> None:
-        """Book a fill of a signed quantity at a price, FIFO."""
-        self.cash -= quantity * price
-        self.orders.append(Order(bar, self.symbols[n], quantity, price, quantity * price, kind))
+    def fill_all(self, quantities: Sequence[float], prices: Sequence[float], left: Sequence[float], bar: int) -> None:
+        """Book the fills of a bar: signed quantities, 0 for none, prices, and what is then left, 0 for nothing."""
+        rows = zip(self._all, quantities, prices, left, strict=True)
+        self._fill([row for row in rows if row[1]], bar, "fill")
+
+    def _fill(self, rows: Sequence[tuple[int, float, float, float]], bar: int, kind: str) -> None:
+        """Book fills: symbol, signed quantity, price, what is left; if nothing, the open lots are the quantity."""
+        cash, held, orders = self.cash, self.held, self._orders
+        for n, quantity, price, left in rows:
+            lots = self.lots[n]
+            if not left:
+                quantity = -sum([lot[0] for lot in lots])
+            value = quantity * price
+            cash -= value
+            orders += (bar, n, quantity, price, value, kind)
+            held[n] += quantity
+            if not left:
+                self._match(n, quantity, price, bar)
+                lots.clear()
+                held[n] = 0.0
+            elif not lots or quantity * lots[0][0] > 0:
+                lots.append((quantity, price, bar))
+            else:
+                self._match(n, quantity, price, bar)
+        self.cash = cash
+
+    def _match(self, n: int, quantity: float, price: float, bar: int) -> None:
+        """Close lots of the other side, the oldest first; what is left of the quantity is a new lot."""
         lots, rounding = self.lots[n], 1e-12 * abs(quantity)
-        while lots and quantity * lots[0].quantity < 0:
-            lot = lots[0]
-            size = min(abs(quantity), abs(lot.quantity))
-            part = size if lot.quantity > 0 else -size
-            self.trades.append(Trade(self.symbols[n], part, lot.bar, bar, lot.price, price))
+        while lots and quantity * lots[0][0] < 0:
+            have, entry_price, entry_bar = lots[0]
+            part = have if abs(have) <= abs(quantity) else -quantity
+            self._trades += (n, part, entry_bar, bar, entry_price, price)
             quantity += part
-            lot.quantity -= part
-            if abs(lot.quantity) < 1e-15 * size:
+            left = have - part
+            if abs(left) < 1e-15 * abs(part):
                 lots.popleft()
+            else:
+                lots[0] = (left, entry_price, entry_bar)
         if abs(quantity) > rounding:
-            lots.append(Lot(quantity, price, bar))
+            lots.append((quantity, price, bar))
 
     def close(self, n: int, price: float, bar: int, kind: str) -> None:
         """Close all of symbol n, leaving exactly nothing."""
         if self.lots[n]:
-            self.fill(n, -self.quantity(n), price, bar, kind)
-            self.lots[n].clear()
+            self._fill([(n, 0.0, price, 0.0)], bar, kind)
 
-    def charge(self, **amounts: float) -> None:
-        """Book costs by kind: they leave the cash. A negative one enters it."""
-        for kind, amount in amounts.items():
-            self.cash -= amount
-            self.charges[kind] = self.charges.get(kind, 0.0) + amount
+    def charge(self, amounts: Sequence[float]) -> None:
+        """Book costs in the order of `CHARGES`: they leave the cash. A negative one enters it."""
+        for kind, amount in zip(CHARGES, amounts, strict=True):
+            if amount:
+                self.cash -= amount
+                self.charges[kind] += amount
 
-    def equity(self, prices: FloatArray) -> float:
-        """Return cash plus the value of all lots at the given prices, [N]."""
-        held = [self.quantity(n) * prices[n] for n in range(len(self.symbols)) if self.lots[n]]
-        return self.cash + float(sum(held))
+    def equity(self, prices: Sequence[float]) -> float:
+        """Return cash plus the value of all that is held at the given prices, [N]."""
+        return self.cash + sum([held * price for held, price in zip(self.held, prices, strict=True) if held])
 
-    def reconcile(self, bar: Any, prices: FloatArray, cash: float, equity: float) -> None:
+    def reconcile(self, bar: Any, prices: Sequence[float], cash: float, equity: float) -> None:
         """Compare with the rule book's cash and equity.
 
         Raises:
             AssertionError: They differ by more than 1e-9 of the equity: one of the two books is wrong.
         """
-        for name, mine, theirs in (("cash", self.cash, cash), ("equity", self.equity(prices), equity)):
-            if not abs(mine - theirs) <= TOLERANCE * max(abs(equity), 1.0):
-                raise AssertionError(f"{bar}: the ledger's {name} is {mine!r}, the rule book's {theirs!r}")
+        limit, mine = TOLERANCE * max(abs(equity), 1.0), self.equity(prices)
+        if not (abs(self.cash - cash) <= limit and abs(mine - equity) <= limit):
+            pair = f"{self.cash!r} and {mine!r}, the rule book's {cash!r} and {equity!r}"
+            raise AssertionError(f"{bar}: the ledger's cash and equity are {pair}")
 
-    def reconcile_lots(self, bar: Any, sizes: FloatArray, lots: FloatArray) -> None:
+    def reconcile_lots(self, bar: Any, sizes: Sequence[float], lots: Sequence[float]) -> None:
         """Compare the quantities with the rule book's whole lots, [N]; sizes are units a lot, 0 for none.
 
         Raises:
             AssertionError: They differ by a millionth of a lot.
         """
-        for n in np.flatnonzero(sizes):
-            mine = self.quantity(int(n)) / float(sizes[n])
-            if not abs(mine - lots[n]) <= 1e-6 * max(1.0, abs(lots[n])):
-                symbol = self.symbols[n]
-                raise AssertionError(f"{bar}: the ledger holds {mine!r} lots of {symbol}, the rule book {lots[n]!r}")
+        for symbol, held, size, theirs in zip(self.symbols, self.held, sizes, lots, strict=True):
+            if size and not abs(held / size - theirs) <= 1e-6 * max(1.0, abs(theirs)):
+                mine = held / size
+                raise AssertionError(f"{bar}: the ledger holds {mine!r} lots of {symbol}, the rule book {theirs!r}")
+
+    def audit(self) -> None:
+        """Compare the open lots with the quantities held.
+
+        Raises:
+            AssertionError: They differ by more than rounding leaves of the symbol's largest order.
+        """
+        largest = [0.0 for _ in self.symbols]
+        for _, n, quantity, *_ in _rows(self._orders):
+            largest[n] = max(largest[n], abs(quantity))
+        for n, lots in enumerate(self.lots):
+            quantity = sum([lot[0] for lot in lots])
+            if not abs(quantity - self.held[n]) <= TOLERANCE * largest[n]:
+                what = f"the open lots of {self.symbols[n]} hold {quantity!r}, the ledger {self.held[n]!r}"
+                raise AssertionError(what)
+
+
+def _rows(flat: list[Any]) -> Iterator[tuple[Any, ...]]:
+    """Return the rows of six that stand one after the other."""
+    return zip(*[iter(flat)] * 6, strict=True)

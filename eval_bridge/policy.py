@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from eval_bridge.bundle import GOLDEN_TOLERANCE, Bundle
-from eval_bridge.layers import dense, lstm_last
+from eval_bridge.layers import Chunks, dense, lstm_chunks, lstm_last, make_cell
 from jaxtrade.errors import InputError
 from jaxtrade.rules import AccountView
 
 FloatArray = npt.NDArray[np.float32]
+Bars = npt.NDArray[np.intp]
 BARS_AT_ONCE = 512
 
 
@@ -28,44 +29,59 @@ class NumpyPolicy:
         self.params = bundle.params
         self.network = bundle.manifest.network
         self.discrete = bundle.manifest.env.choices is not None
+        self.flat = self.network.kind == "flat_mlp"  # all symbols are one vector
 
-    def market(self, rows: FloatArray, bars: npt.NDArray[np.intp]) -> FloatArray:
+    def market(self, rows: FloatArray, bars: Bars, origin: int = 0) -> FloatArray:
         """Encode bars, once each.
 
         Args:
             rows: [T, N, F] features.
-            bars: [n] bars to encode.
+            bars: [n] indices of the rows to encode.
+            origin: Number of the bar of rows[0] in the data, which cuts an `lstm`'s chunks.
 
         Returns:
-            [n, N, 2 * head] rows for `head`.
+            [n, N, 2 * head] rows for `head`; of a `flat_mlp` [n, 1, 2 * head].
         """
+        if self.network.kind == "lstm":  # chunks are shared by their bars
+            return self._first_layer(self.encode(rows, bars, origin))
         parts = np.array_split(bars, max(1, -(-len(bars) // BARS_AT_ONCE)))
-        return np.concatenate([self._encode(rows, part) for part in parts])
+        return np.concatenate([self._first_layer(self.encode(rows, part, origin)) for part in parts])
 
-    def _encode(self, rows: FloatArray, bars: npt.NDArray[np.intp]) -> FloatArray:
-        if self.network.kind == "mlp":
+    def encode(self, rows: FloatArray, bars: Bars, origin: int = 0) -> FloatArray:
+        """Return the embeddings of bars, [n, N, D]; see `market`."""
+        network = self.network
+        if network.kind == "flat_mlp":
+            return rows[bars].reshape(len(bars), 1, -1)
+        if network.kind == "mlp":
             symbol = rows[bars]
             for number in range(2):
                 symbol = np.tanh(dense(self.params, f"encoder/dense_{number}", symbol))
-        else:
-            branches = [
-                lstm_last(self.params, f"encoder/lstm_{length}", length, rows, bars) for length in self.network.branches
-            ]
-            symbol = np.concatenate(branches, axis=-1)
-        panel = symbol.mean(axis=-2, keepdims=True)
-        return dense(self.params, "from_symbol", symbol) + dense(self.params, "from_panel", panel)
+            return symbol
+        if network.kind == "lstm":
+            cell = make_cell(self.params, "encoder/lstm")
+            return lstm_chunks(cell, Chunks(network.chunk, network.burn_in), rows, bars, origin)
+        return np.concatenate(
+            [lstm_last(self.params, f"encoder/lstm_{length}", length, rows, bars) for length in network.branches],
+            axis=-1,
+        )
+
+    def _first_layer(self, symbol: FloatArray) -> FloatArray:
+        first = dense(self.params, "from_symbol", symbol)
+        return first if self.flat else first + dense(self.params, "from_panel", symbol.mean(axis=-2, keepdims=True))
 
     def head(self, market: FloatArray, view: AccountView) -> Decision:
         """Return the decision for encoded bars [..., N, 2 * head] and the accounts that stand there."""
         assets = np.asarray(view.assets, np.float32)
         account = np.asarray(view.account, np.float32)
+        if self.flat:
+            assets = assets.reshape(*assets.shape[:-2], 1, -1)
         from_account = dense(self.params, "from_account", account)[..., None, :]
         first = np.tanh(market + dense(self.params, "from_assets", assets) + from_account)
         actor, critic = np.split(first, 2, axis=-1)
         actor = dense(self.params, "actor_out", np.tanh(dense(self.params, "actor_hidden", actor)))
         pooled = np.tanh(dense(self.params, "critic_hidden", critic)).mean(axis=-2)
         value = dense(self.params, "critic_out", pooled)[..., 0]
-        return Decision(actor[..., 0, :] if self.discrete else actor[..., 0], value)
+        return Decision(actor[..., 0, :] if self.discrete or self.flat else actor[..., 0], value)
 
     def act(self, decision: Decision) -> npt.NDArray[Any]:
         """Return the most likely action: an index [...], or one number per symbol [..., N]."""
@@ -74,6 +90,8 @@ class NumpyPolicy:
 
 def make_policy(bundle: Bundle) -> NumpyPolicy:
     """Return the policy after it has given the answers that are stored in its bundle.
+
+    The golden rows count as bars 0, 1, 2 and so on.
 
     Raises:
         InputError: It answers something else.

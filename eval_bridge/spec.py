@@ -10,20 +10,29 @@ from jaxtrade.config import Count, EnvConfig, Float, MarketConfig, Section
 class NetworkConfig(Section):
     """The policy network."""
 
-    kind: Literal["multiscale_lstm", "mlp"] = "multiscale_lstm"
-    """multiscale_lstm: LSTM branches of several lengths, concatenated. mlp: the features of the last bar only."""
+    kind: Literal["multiscale_lstm", "lstm", "mlp", "flat_mlp"] = "multiscale_lstm"
+    """multiscale_lstm: LSTM branches of several lengths, concatenated. lstm: one state carried from bar to bar. mlp:
+    the features of the last bar. flat_mlp: those of all symbols in one vector, tied to their number and order."""
     branches: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 5, 20, 60, 120)
     """Bars that each LSTM branch looks back, its own included."""
     hidden: Count = 64
-    """Units of each LSTM branch, or of each layer of the mlp encoder."""
+    """Units of each LSTM branch, of the lstm, or of each layer of the mlp encoder."""
+    chunk: Count = 64
+    """Bars of the lstm's chunks, counted from the first bar of the data; they are encoded side by side."""
+    burn_in: Count = 64
+    """Bars before its chunk from which the lstm's state is carried, out of zero."""
     head: Count = 64
     """Units of each of the two hidden layers of the actor and of the critic."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the LSTMs' matrix products while training; bfloat16 is faster on a GPU. The exported policy is float32."""
     log_std: Float = -0.5
     """Initial log standard deviation of continuous actions."""
 
     @property
     def reach(self) -> int:
         """Bars that the encoder looks back, its own included."""
+        if self.kind == "lstm":
+            return self.burn_in + self.chunk
         return max(self.branches) if self.kind == "multiscale_lstm" else 1
 
 
@@ -118,39 +127,48 @@ class Manifest(Section):
 
 
 def parameter_shapes(
-    network: NetworkConfig, choices: int | None, features: int, memory: int
+    network: NetworkConfig, choices: int | None, symbols: int, features: int, memory: int
 ) -> dict[str, tuple[int, ...]]:
     """Return the name and shape of every parameter of a policy.
 
     Args:
         network: The network.
         choices: Number of discrete actions; None for continuous ones.
+        symbols: Symbols traded; only a flat_mlp depends on them.
         features: Market features of a symbol.
         memory: Accumulators of the reward, which the policy sees.
     """
-    hidden, width = network.hidden, network.head
-    shapes: dict[str, tuple[int, ...]] = {}
-    if network.kind == "mlp":
-        embedding = hidden
-        for number, size in enumerate((features, hidden)):
-            shapes |= _dense(f"encoder/dense_{number}", size, hidden)
-    else:
-        embedding = hidden * len(network.branches)
-        for length in network.branches:
-            prefix = f"encoder/lstm_{length}"
-            shapes[f"{prefix}/kernel_x"] = (features, 4 * hidden)
-            shapes[f"{prefix}/kernel_h"] = (hidden, 4 * hidden)
-            shapes[f"{prefix}/bias"] = (4 * hidden,)
-    shapes |= _dense("from_symbol", embedding, 2 * width)
-    shapes["from_panel/kernel"] = (embedding, 2 * width)
-    shapes["from_assets/kernel"] = (4, 2 * width)
+    width, flat = network.head, network.kind == "flat_mlp"
+    shapes, embedding = _encoder(network, features)
+    together = symbols if flat else 1  # symbols in one vector
+    shapes |= _dense("from_symbol", together * embedding, 2 * width)
+    if not flat:
+        shapes["from_panel/kernel"] = (embedding, 2 * width)
+    shapes["from_assets/kernel"] = (together * 4, 2 * width)
     shapes["from_account/kernel"] = (3 + memory, 2 * width)
     for name, size in (("actor_hidden", width), ("critic_hidden", width), ("critic_out", 1)):
         shapes |= _dense(name, width, size)
-    shapes |= _dense("actor_out", width, choices or 1)
+    shapes |= _dense("actor_out", width, choices or together)
     if choices is None:
         shapes["log_std"] = ()
     return shapes
+
+
+def _encoder(network: NetworkConfig, features: int) -> tuple[dict[str, tuple[int, ...]], int]:
+    """Return the shapes of the encoder's parameters and the width of what it gives for a symbol."""
+    hidden, shapes = network.hidden, dict[str, tuple[int, ...]]()
+    if network.kind == "flat_mlp":
+        return shapes, features
+    if network.kind == "mlp":
+        for number, size in enumerate((features, hidden)):
+            shapes |= _dense(f"encoder/dense_{number}", size, hidden)
+        return shapes, hidden
+    names = ["lstm"] if network.kind == "lstm" else [f"lstm_{length}" for length in network.branches]
+    for name in names:
+        shapes[f"encoder/{name}/kernel_x"] = (features, 4 * hidden)
+        shapes[f"encoder/{name}/kernel_h"] = (hidden, 4 * hidden)
+        shapes[f"encoder/{name}/bias"] = (4 * hidden,)
+    return shapes, hidden * len(names)
 
 
 def _dense(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:

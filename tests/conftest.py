@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["JAXTRADE_COMPILATION_CACHE"] = "off"  # the user's own cache is none of a test's business
 
 import jax
 import pytest

@@ -27,7 +27,10 @@ COMMAND_LINES = {
     "no flag": ("ppo smoke", "python -m train.ppo: unknown argument 'smoke'. Known: --"),
     "no such no-flag": ("ppo --no-seed", "unknown argument '--no-seed'. Did you mean '--seed'?"),
     "zero": ("ppo --num-envs 0", f"--num-envs: input should be greater than or equal to 1, got '0'. {HELP}"),
-    "text for a number": ("ppo --num-envs abc", f"--num-envs: input should be a valid integer|got 'abc'. {HELP}"),
+    "text for a number": (
+        "ppo --num-envs abc",
+        f"--num-envs: input should be a valid integer|, or auto, got 'abc'. {HELP}",
+    ),
     "text for one of many": (
         "ppo --network.branches 1 x",
         f"--network.branches: input should be a valid integer|'x'. {HELP}",
@@ -38,10 +41,10 @@ COMMAND_LINES = {
     "lanes": ("ppo --num-envs 40", f"--num-envs: num_envs 40 is not a multiple of ppo.lanes 16. {HELP}"),
     "minibatches": (
         "ppo --ppo.minibatches 7",
-        "--ppo.minibatches: rollout_length 64 is not a multiple of minibatches 7",
+        "--ppo.minibatches: rollout_length 128 is not a multiple of minibatches 7",
     ),
     "both parts": ("ppo --ppo.lanes 5 --num-envs 16", "--ppo.lanes, --num-envs: num_envs 16 is not a multiple of"),
-    "window": ("ppo --env.window 100 --name a", "--env.window: the longest branch 120 does not fit env.window 100"),
+    "window": ("ppo --env.window 100 --name a", "--env.window: the network's reach of 120 bars does not fit"),
     "action": ("ppo --env.action foo", "--env.action: input should be 'continuous', |'orders', got 'foo'. " + HELP),
     "orders are for replays": ("ppo --env.action orders", "--env.action: env.action orders is for replays; choose"),
     "no such reward": ("ppo --env.reward sharp", "env.reward 'sharp': no such reward. Known: calmar"),
@@ -133,7 +136,7 @@ FILES = {
     "i.yaml": ("a: [1", "i.yaml: cannot be read: while parsing|Mend the file"),
     "j.json": ('{"num_envs": 32,', "j.json: cannot be read: Expecting|line 1|Mend the file"),
     "k.json": ('{"num_envs": "many"}', "k.json: num_envs: input should be a valid integer|got 'many'. "),
-    "l.yaml": ("ppo: {minibatches: 7}", "l.yaml: ppo: rollout_length 64 is not a multiple of minibatches 7"),
+    "l.yaml": ("ppo: {minibatches: 7}", "l.yaml: ppo: rollout_length 128 is not a multiple of minibatches 7"),
     "m.yaml": ("seed: 1\nfoo: 1\nbar: 2", "m.yaml: foo: unknown key 'foo' (1 of 2 errors). Known: "),
     "n.yaml": ("x: !!python/object/apply:os.getcwd []", "n.yaml: cannot be read: could not determine a constructor"),
     "o.yaml": ("ppo: {learning_rate: .nan}", "o.yaml: ppo.learning_rate: input should be a finite number, got nan"),

@@ -1,13 +1,17 @@
 """The benchmark's NumPy peers follow the same rules as jaxtrade, so that a ratio of speeds compares like with like."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from benchmarks import numpy_env
+from benchmarks import __main__ as bench
+from benchmarks import harness, numpy_env, numpy_ppo
+from benchmarks.harness import AtMost, Rate, Report, best_of, measure, ratio
 from benchmarks.numpy_env import NumpyEnv, market_of, rules_of
 from benchmarks.numpy_ppo import NumpyPPO
 from benchmarks.numpy_single import SingleEnv
@@ -189,3 +193,65 @@ def test_the_peer_learner_learns_from_what_it_did(small_table: MarketTable) -> N
     assert np.isfinite(peer.update())
     moved = jax.tree.map(lambda old, new: float(np.max(np.abs(old - new))), before, jax.device_get(peer.params))
     assert min(jax.tree.leaves(moved)) > 0
+
+
+def test_the_peer_learner_takes_a_minibatch_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    minibatch = np.arange(24.0).reshape(12, 2)
+    monkeypatch.setattr(numpy_ppo, "ROWS", 4)
+    found = numpy_ppo.in_parts(lambda scale, part: scale * part.mean(axis=0), 3.0, minibatch)
+    np.testing.assert_allclose(found, 3 * minibatch.mean(axis=0), rtol=1e-6)
+
+
+def test_a_ratio_is_taken_turn_by_turn() -> None:
+    ours, peer = Rate(20, 10, 40, (10.0, 20.0, 40.0)), Rate(5, 2, 10, (2.0, 10.0, 5.0))
+    assert ratio(ours, peer) == Rate(5.0, 2.0, 8.0, (5.0, 2.0, 8.0))
+
+
+def test_subjects_take_turns_after_one_call_each() -> None:
+    calls: list[str] = []
+    subjects = {name: lambda name=name: calls.append(name) or 1 for name in "ab"}
+    rates = measure(subjects, repeats=2)
+    assert calls == ["a", "b"] + ["a", "b"] * 2
+    assert {len(rate.seen) for rate in rates.values()} == {2}
+    assert best_of({"a": Rate(1, 1, 1), "b": Rate(2, 2, 2)}, "ab") == "b"
+
+
+RATIOS = {"fast": Rate(4.0, 3.0, 5.0), "slow": 2.0, "late": 7.0, "said only": 1.0}
+TARGETS = {"fast": 3.0, "slow": 3.0, "late": AtMost(3.0)}
+
+
+def test_results_tell_what_met_its_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(harness, "ROOT", tmp_path)
+    monkeypatch.setattr(bench, "RESULTS", tmp_path / "results")
+    harness.publish(Report("planted", "things per second", {}, {"it": Rate(1, 1, 1, (1.0,))}, RATIOS, TARGETS), True)
+    result = json.loads((tmp_path / "results" / "planted-quick.json").read_text())
+    assert result["commit"]
+    assert {"python", "jax", "numpy"} <= result["versions"].keys()
+    assert [row[3] for row in bench.verdicts(bench.written_since(0))] == ["met", "missed", "missed", ""]
+    assert bench.written_since(2**40) == []
+
+
+def test_a_script_that_fails_is_told_and_the_others_still_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[str] = []
+
+    def run_script(name: str, quick: bool) -> str:
+        ran.append(name)
+        return "ended with code 3" if name == "memory" else ""
+
+    monkeypatch.setattr(bench, "run_script", run_script)
+    monkeypatch.setattr(bench, "written_since", lambda began: [])
+    monkeypatch.setattr("sys.argv", ["benchmarks", "memory", "env_steps"])
+    assert bench.main() == 1
+    assert ran == ["memory", "env_steps"]
+    assert "FAILED memory: ended with code 3" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["benchmarks", "env_steps"])
+    assert bench.main() == 0
+
+
+def test_a_missing_peer_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not harness.missing("numpy")
+    assert harness.missing("numpy", "no_such_peer")
+    assert capsys.readouterr().out.count("\n") == 1

@@ -88,6 +88,19 @@ def test_variables_override_the_file_and_flags_both(monkeypatch: pytest.MonkeyPa
     assert found("--config", "a.yaml") == (32, 2, "b.csv", "b")
 
 
+def test_the_number_of_environments_may_be_auto(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By file, variable and flag; on a resumed run it is the number that was chosen."""
+    Path("a.yaml").write_text("num_envs: auto\n", encoding="utf-8")
+    assert parse("--config", "a.yaml").num_envs == "auto"
+    assert parse("--num-envs", "auto").num_envs == "auto"
+    assert parse("--num-envs", "auto").model_dump(mode="json")["num_envs"] == "auto"
+    monkeypatch.setenv("JAXTRADE_NUM_ENVS", "auto")
+    assert parse().num_envs == "auto"
+    assert parse("--num-envs", "32").num_envs == 32
+    Path("config.yaml").write_text("num_envs: 48\n", encoding="utf-8")
+    assert parse("--resume", ".").num_envs == 48
+
+
 def test_flags_change_one_key_of_a_section_of_the_file() -> None:
     Path("a.yaml").write_text("ppo: {epochs: 2, gamma: 0.9}\nenv: {costs: {buy_percent: 0.5}}\n", encoding="utf-8")
     config = parse("--config", "a.yaml", "--ppo.gamma", "0.8", "--env.costs.sell-percent", "0.7")

@@ -20,7 +20,11 @@ SMALL = (
 
 
 @pytest.mark.parametrize(
-    "reward", [["examples.my_reward:steady_growth"], ["examples.my_reward:shallow_drawdown=2", "log_return=0.5"]]
+    "reward",
+    [
+        ["examples.my_reward:steady_growth"],
+        pytest.param(["examples.my_reward:shallow_drawdown=2", "log_return=0.5"], marks=pytest.mark.nightly),
+    ],
 )
 def test_a_reward_of_ones_own(
     reward: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -21,7 +21,7 @@ from jaxtrade.market.splits import Range
 from jaxtrade.market.table import MarketTable
 from jaxtrade.rules import AccountView, RuleParams, open_account
 from train.evaluate import walk
-from train.forward import flax_answers
+from train.forward import exact, flax_answers
 from train.parity import Bars, compare_steps
 from train.state import Setup
 
@@ -32,6 +32,7 @@ POLICY_LIMIT = 1e-4  # of outputs and values, relative to the largest where that
 
 def certify(setup: Setup, params: Any, policy: NumpyPolicy, table: MarketTable, span: Range) -> Certificate:
     """Return the certificate of a policy over a range."""
+    setup = exact(setup)
     env_params = make_env_params(table, span, setup.config.env)
     program = jax.jit(partial(walk, setup, decisions=span.decisions))
     walked, drawn = (jax.device_get(program(params, env_params, draw=draw)[1]) for draw in (False, True))

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from jaxtrade.errors import InputError, did_you_mean
-from train.config import TrainConfig
+from train.config import AUTO, TrainConfig
 
 PROGRAM = "python -m train.ppo"
 ENVIRONMENT = {
@@ -49,12 +49,15 @@ def parse_arguments(argv: list[str]) -> Arguments:
     config_file, resume = flags.pop("config", None), flags.pop("resume", None)
     data, default_source = _starting_point(config_file, resume)
     sources: dict[str, str] = {}
+    before = data.get("num_envs")
     for variable, name in ENVIRONMENT.items():
         if os.environ.get(variable):  # set but empty is not set
             data[name], sources[name] = os.environ[variable], variable
     for name, value in flags.items():
         _put(data, name, value)
         sources[name] = "--" + name.replace("_", "-")
+    if resume is not None and data.get("num_envs") == AUTO:
+        data["num_envs"] = before  # what the calibration chose when the run began
     return Arguments(validate(data, sources, default_source), Path(resume) if resume is not None else None)
 
 

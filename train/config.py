@@ -1,8 +1,9 @@
 """The configuration of a training run: the shared parts of jaxtrade.config and what only training needs."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from eval_bridge.spec import NetworkConfig
 from jaxtrade.config import Count, EnvConfig, Float, Int, MarketConfig, Section, Share
@@ -11,7 +12,7 @@ from jaxtrade.config import Count, EnvConfig, Float, Int, MarketConfig, Section,
 class PPOConfig(Section):
     """Proximal policy optimisation (Schulman et al. 2017) and its rollouts."""
 
-    rollout_length: Count = 64
+    rollout_length: Count = 128
     """L: bars that each lane walks in one rollout."""
     lanes: Count = 16
     """G: market lanes; num_envs / lanes accounts share the bars of one lane."""
@@ -20,7 +21,10 @@ class PPOConfig(Section):
     epochs: Count = 4
     """Passes over each rollout."""
     minibatches: Count = 4
-    """Minibatches an epoch, cut by bars: each holds rollout_length / minibatches bars of every lane."""
+    """Minibatches an epoch; see cut."""
+    cut: Literal["lanes", "samples"] = "lanes"
+    """lanes: each minibatch holds rollout_length / minibatches bars of every lane. samples: bars of all lanes, shuffled
+    together; with as many lanes as environments, the classical shuffled minibatches."""
     learning_rate: Annotated[Float, Field(gt=0)] = 1e-3
     """First learning rate of Adam."""
     schedule: Literal["constant", "linear", "cosine"] = "linear"
@@ -54,6 +58,22 @@ class PPOConfig(Section):
         return self
 
 
+AUTO: Literal["auto"] = "auto"
+_ENVIRONMENTS = TypeAdapter(Annotated[Int, Field(ge=1, le=2**22)])
+
+
+def _count_or_auto(value: Any) -> int | Literal["auto"]:
+    """Return a number of environments or `auto`; one error for one bad value, where a union would give two."""
+    if value == AUTO:
+        return AUTO
+    try:
+        return _ENVIRONMENTS.validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        hint = ", or auto" if first["type"].startswith("int_") else ""
+        raise PydanticCustomError("num_envs", f"{first['msg'].removeprefix('Value error, ')}{hint}") from None
+
+
 class TrainConfig(Section):
     """A training run."""
 
@@ -65,11 +85,11 @@ class TrainConfig(Section):
     """Folder of all runs."""
     seed: Annotated[Int, Field(ge=0, lt=2**31)] = 0
     """Seed of parameters, actions, minibatches and lanes."""
-    num_envs: Annotated[Int, Field(ge=1, le=2**22)] = 4096
-    """E: accounts that trade at once."""
+    num_envs: Annotated[int | Literal["auto"], PlainValidator(_count_or_auto)] = 4096
+    """E: accounts that trade at once; auto: the fastest number that fits the memory, by a short calibration."""
     total_timesteps: Count = 16_000_000
     """Steps over all accounts, rounded up to whole updates."""
-    eval_every: Count = 10
+    eval_every: Count = 5
     """Updates between validations; each writes a checkpoint, and the best by validation is kept."""
     tensorboard: bool = True
     """Write TensorBoard event files beside metrics.csv."""
@@ -80,17 +100,21 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.num_envs % self.lanes:
+        if self.num_envs != AUTO and self.num_envs % self.lanes:
             raise ValueError(f"num_envs {self.num_envs} is not a multiple of ppo.lanes {self.ppo.lanes}")
         if self.network.reach > self.env.window:
-            raise ValueError(f"the longest branch {self.network.reach} does not fit env.window {self.env.window}")
+            raise ValueError(
+                f"the network's reach of {self.network.reach} bars does not fit env.window {self.env.window}"
+            )
+        if self.network.kind == "lstm" and self.ppo.cut == "samples":
+            raise ValueError("ppo.cut samples takes bars out of their lane, which network.kind lstm needs whole")
         if self.env.action == "orders":
             raise ValueError("env.action orders is for replays; choose another to train")
         return self
 
     @property
     def lanes(self) -> int:
-        """G, at most one lane an environment."""
+        """G, at most one lane an environment; this and what follows need num_envs resolved to a number."""
         return min(self.ppo.lanes, self.num_envs)
 
     @property

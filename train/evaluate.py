@@ -20,7 +20,7 @@ def market_table(setup: Setup, params: Any, env_params: EnvParams, decisions: in
     rows = env_params.features.astype(env_params.outcome.gap.dtype)[None]
 
     def encode(bars: jax.Array) -> jax.Array:
-        return setup.policy.apply({"params": params}, rows, bars, method="market")[0]
+        return setup.policy.apply({"params": params}, rows, bars, jnp.zeros(1, jnp.int32), method="market")[0]
 
     table = jax.lax.map(encode, env_params.first_bar + offsets)
     return table.reshape(parts * BARS_AT_ONCE, *table.shape[2:])[:decisions]

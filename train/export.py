@@ -1,6 +1,7 @@
 """Export a checkpoint as a self-contained policy bundle: `python -m train.export RUN [--checkpoint best|latest|N]`."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 
@@ -20,6 +21,10 @@ def command(argv: list[str]) -> int:
     parser.add_argument("--checkpoint", default="best", help="best (by validation), latest, or an update's number")
     parser.add_argument("--out", help="file to write (default: RUN/policy.npz)")
     args = parser.parse(argv)
+
+    from train.compilation import use_compilation_cache
+
+    use_compilation_cache()
     announce(export_run(Path(args.run), args.checkpoint, Path(args.out) if args.out else None))
     return 0
 
@@ -64,11 +69,14 @@ def export_run(run: Path, which: str, out: Path | None = None) -> Path:
     if not checkpoint.saved_updates(run):
         raise InputError(run, "holds no checkpoint", "Train until the first validation")
     table = load_table(config.data, config.market, config.env.window)
-    setup = make_setup(config, table.span("train"))
-    state = init_state(setup, make_env_params(table, table.span("train"), config.env))
+    setup = make_setup(config, table.span("train"), len(table.symbols))
+    market = make_env_params(table, table.span("train"), config.env)
+    shapes = jax.eval_shape(partial(init_state, setup), market)
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
     with checkpoint.open_checkpoints(run) as manager:
         update = checkpoint.pick(manager, which)
-        params = checkpoint.restore(manager, update, jax.device_put(state, jax.devices()[0])).params
+        params = checkpoint.restore(manager, update, like).params
     return bridge.write_bundle(out or run / "policy.npz", setup, table, params, update)
 
 

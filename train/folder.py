@@ -1,5 +1,6 @@
 """A run's folder: its resolved configuration and its fingerprint."""
 
+import errno
 import importlib.metadata
 import json
 import os
@@ -18,6 +19,7 @@ from train.config import TrainConfig
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "gymnax", "numpy", "pandas", "ta-lib")
 MAY_CHANGE = ("total_timesteps", "eval_every", "tensorboard", "runs_dir")
 FIXED_PPO = ("ppo.lanes", "ppo.rollout_length", "ppo.episode_bars")
+Record = dict[str, Any]
 
 
 def resolve_config(config: TrainConfig, table: MarketTable) -> TrainConfig:
@@ -37,27 +39,54 @@ def resolve_config(config: TrainConfig, table: MarketTable) -> TrainConfig:
     return config.model_copy(update={"name": name, "market": table.config, "data": source})
 
 
-def open_run(config: TrainConfig, table: MarketTable, resume: Path | None) -> Path:
-    """Create the folder of a resolved configuration, or open one to resume; return it.
+def check_run(config: TrainConfig, table: MarketTable, resume: Path | None) -> Path:
+    """Return the folder that `open_run` will create or open; nothing is written yet.
 
     Raises:
-        InputError: A new run would overwrite one, or a resumed one would not fit its checkpoints.
+        InputError: A new run would overwrite one or cannot be written, or a resumed one would not fit its checkpoints.
     """
     if resume is not None:
         _check_resumed(resume, config, table)
-        _write_config(resume, config)
         return resume
     run = Path(config.runs_dir) / str(config.name)
     if run.exists():
         raise InputError(run, "this run exists already", f"Choose another --name, or go on with --resume {run}")
+    above = next(folder for folder in run.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise _not_writable(run, errno.ENOTDIR)
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise _not_writable(run, errno.EACCES)
+    return run
+
+
+def _not_writable(run: Path, number: int | None) -> InputError:
+    return InputError(run, f"cannot be written ({os.strerror(number or 0)})", "Choose another --runs-dir")
+
+
+def open_run(config: TrainConfig, table: MarketTable, resume: Path | None, calibration: Record | None = None) -> Path:
+    """Create the folder of a resolved configuration, or open one to resume; return it.
+
+    Raises:
+        InputError: As `check_run`.
+    """
+    run = check_run(config, table, resume)
+    if resume is not None:
+        _write_config(run, config)
+        return run
     try:
         run.mkdir(parents=True)
         _write_config(run, config)
-        (run / "fingerprint.json").write_text(json.dumps(fingerprint(config, table), indent=2) + "\n", encoding="utf-8")
+        _write_json(run / "fingerprint.json", fingerprint(config, table))
+        if calibration is not None:
+            _write_json(run / "calibration.json", calibration)
     except OSError as error:
-        raise InputError(run, f"cannot be written ({error.strerror})", "Choose another --runs-dir") from None
+        raise _not_writable(run, error.errno) from None
     _point_latest(run)
     return run
+
+
+def _write_json(path: Path, data: Record) -> None:
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_config(run: Path, config: TrainConfig) -> None:
@@ -100,7 +129,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def fingerprint(config: TrainConfig, table: MarketTable) -> dict[str, Any]:
+def fingerprint(config: TrainConfig, table: MarketTable) -> Record:
     """Return what identifies a run: versions, data and seed."""
     return {
         "versions": versions(),

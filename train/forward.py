@@ -8,6 +8,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from jaxtrade.rules import AccountView
+from train.networks import Policy
 from train.state import Setup
 
 
@@ -28,16 +29,24 @@ def flax_answers(
     setup: Setup, params: Any, rows: np.ndarray, bars: np.ndarray, view: AccountView
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the network's output (logits or means) and value for bars [n] and accounts [n]."""
+    policy = exact(setup).policy
     with jax.default_matmul_precision("highest"):
-        market = _encode_in_parts(setup, params, jnp.asarray(rows), bars)
-        outputs = setup.policy.apply({"params": params}, market, *map(jnp.asarray, view), method="head")
+        market = _encode_in_parts(policy, params, jnp.asarray(rows), bars)
+        outputs = policy.apply({"params": params}, market, *map(jnp.asarray, view), method="head")
     dist_params, value = outputs
     output = dist_params if setup.policy.discrete else dist_params.mean
     return np.asarray(output), np.asarray(value)
 
 
-def _encode_in_parts(setup: Setup, params: Any, rows: jax.Array, bars: np.ndarray, size: int = 512) -> jax.Array:
-    encode = jax.jit(lambda part: setup.policy.apply({"params": params}, rows[None], part[None], method="market")[0])
+def exact(setup: Setup) -> Setup:
+    """Return the setup with the policy that is exported: whatever it was trained in, that is float32."""
+    config = setup.policy.config.model_copy(update={"precision": "float32"})
+    return setup._replace(policy=setup.policy.clone(config=config))
+
+
+def _encode_in_parts(policy: Policy, params: Any, rows: jax.Array, bars: np.ndarray, size: int = 512) -> jax.Array:
+    first = jnp.zeros(1, jnp.int32)
+    encode = jax.jit(lambda part: policy.apply({"params": params}, rows[None], part[None], first, method="market")[0])
     padded = np.concatenate([bars, np.repeat(bars[-1:], -len(bars) % min(size, len(bars)))])
     parts = [encode(jnp.asarray(part)) for part in np.split(padded, len(padded) // min(size, len(bars)))]
     return jnp.concatenate(parts)[: len(bars)]

@@ -1,7 +1,7 @@
 """One update of PPO: collect, estimate, learn, move the lanes."""
 
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,10 @@ import optax
 
 from jaxtrade.envs.lanes import next_lanes
 from jaxtrade.envs.trading import EnvParams, EnvState
+from train.config import PPOConfig
 from train.gae import gae
-from train.losses import Batch, ppo_loss
+from train.losses import Batch, normalize_advantages, ppo_loss
+from train.networks import gather_rows
 from train.normalize import scale_reward, update_reward_scale
 from train.optimizer import apply_gradients
 from train.rollout import Rollout, collect, episode_sums, where_lane
@@ -18,6 +20,7 @@ from train.state import Setup, TrainState, fresh_accounts
 
 Metrics = dict[str, jax.Array]
 CHUNK = 64  # most updates of one compiled call
+ROWS = 4096  # of the head in one part of a minibatch: their layers stay in the cache, and products are still fast
 
 
 def update(setup: Setup, state: TrainState, env_params: EnvParams) -> tuple[TrainState, Metrics]:
@@ -55,67 +58,155 @@ def estimate(setup: Setup, state: TrainState, rollout: Rollout) -> Batch:
     return Batch(rollout.action, rollout.log_prob, rollout.value, advantage, advantage + rollout.value)
 
 
-def minibatch_loss(
-    params: Any, setup: Setup, rollout: Rollout, batch: Batch, steps: jax.Array
-) -> tuple[jax.Array, Metrics]:
-    """Return the loss over some bars of every lane: only those bars are encoded, and the gradient reaches the encoder.
+class Samples(NamedTuple):
+    """A rollout as the epochs read it, lanes first; K steps of a lane, L of them in a rollout."""
+
+    rows: jax.Array  # [G, R, N, F] features
+    origin: jax.Array  # [G] the number of each lane's first row in the data
+    at: jax.Array  # [G, K] the row of each step's bar
+    assets: jax.Array  # [G, K, A, N, 4]
+    account: jax.Array  # [G, K, A, 3 + M]
+    batch: Batch  # leaves [G, K, A, ...]
+
+
+def make_samples(setup: Setup, rollout: Rollout, batch: Batch) -> Samples:
+    """Put the lanes first; where minibatches are cut from the steps of all lanes, these become one lane, G = 1."""
+    (lanes, length), rows = setup.schedule[:2], rollout.rows
+    at = jnp.arange(length, dtype=jnp.int32) + (setup.policy.config.reach - 1)
+    first = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (rollout.assets, rollout.account, batch))
+    samples = Samples(rows, rollout.origin, jnp.broadcast_to(at[None], (lanes, length)), *first)
+    if setup.config.ppo.cut == "lanes":
+        return samples
+    ahead = jnp.arange(lanes, dtype=jnp.int32)[:, None] * rows.shape[1]  # rows of the lanes before
+    return jax.tree.map(
+        lambda leaf: leaf.reshape(1, -1, *leaf.shape[2:]), samples._replace(at=samples.at + ahead, origin=at[None, :1])
+    )
+
+
+def take_steps(leaves: Any, steps: jax.Array) -> Any:
+    """Take steps [G, n] of each lane, leaves [G, K, ...] -> [G, n, ...]."""
+    return jax.tree.map(lambda leaf: gather_rows(leaf, steps), leaves)
+
+
+def encode(params: Any, setup: Setup, samples: Samples, steps: jax.Array) -> jax.Array:
+    """Return the head's rows of some steps, [G, n, N, 2H]; no other bar is encoded."""
+    bars = take_steps(samples.at, steps)
+    return setup.policy.apply({"params": params}, samples.rows, bars, samples.origin, method="market")
+
+
+def head_loss(params: Any, market: jax.Array, setup: Setup, samples: Samples) -> tuple[jax.Array, Metrics]:
+    """Return the loss of samples whose steps are those of `market`, [G, n, N, 2H], and its parts."""
+    seen = market[:, :, None], samples.assets, samples.account
+    dist_params, value = setup.policy.apply({"params": params}, *seen, method="head")
+    return ppo_loss(dist_params, value, samples.batch, setup.distribution, setup.config.ppo)
+
+
+def minibatch_gradient(params: Any, setup: Setup, samples: Samples, steps: jax.Array) -> tuple[Any, Metrics]:
+    """Return the gradient of the loss over some steps of every lane, and the loss's parts.
+
+    The steps are encoded once. The head goes through their accounts in parts that fit a processor's cache.
 
     Args:
         params: Parameters to differentiate by.
         setup: The static parts.
-        rollout: The rollout with its leaves as [G, L, A, ...].
-        batch: The batch with its leaves as [G, L, A, ...].
-        steps: [G, n] steps of each lane's rollout.
+        samples: The rollout.
+        steps: [G, n].
     """
-    variables = {"params": params}
-    bars = steps + setup.policy.config.reach - 1
-    market = setup.policy.apply(variables, rollout.rows, bars, method="market")  # [G, n, N, 2H]
-    take = jax.vmap(lambda lane, at: lane[at])
-    assets, account, batch = jax.tree.map(lambda leaf: take(leaf, steps), (rollout.assets, rollout.account, batch))
-    dist_params, value = setup.policy.apply(variables, market[:, :, None], assets, account, method="head")
-    return ppo_loss(dist_params, value, batch, setup.distribution, setup.config.ppo)
+    market, to_params = jax.vjp(lambda each: encode(each, setup, samples, steps), params)
+    batch = normalize_advantages(take_steps(samples.batch, steps))
+    parts = count_parts(samples, steps.shape[1])
+
+    def split(leaf: jax.Array) -> jax.Array:
+        """[G, n, ...] -> [parts, G, n / parts, ...]."""
+        return jnp.swapaxes(leaf.reshape(leaf.shape[0], parts, -1, *leaf.shape[2:]), 0, 1)
+
+    def part(total: Any, now: tuple[jax.Array, jax.Array, Batch]) -> tuple[Any, tuple[jax.Array, Metrics]]:
+        market, steps, batch = now
+        assets, account = take_steps((samples.assets, samples.account), steps)
+        these = samples._replace(assets=assets, account=account, batch=batch)
+        gradient = jax.grad(head_loss, argnums=(0, 1), has_aux=True)
+        (grads, dmarket), metrics = gradient(params, market, setup, these)
+        return jax.tree.map(jnp.add, total, grads), (dmarket, metrics)
+
+    nothing = jax.tree.map(jnp.zeros_like, params)
+    total, (dmarket, metrics) = jax.lax.scan(part, nothing, jax.tree.map(split, (market, steps, batch)))
+    through = to_params(jnp.swapaxes(dmarket, 0, 1).reshape(market.shape))[0]
+    grads = jax.tree.map(lambda head, encoder: (head + encoder) / parts, total, through)
+    return grads, jax.tree.map(jnp.mean, metrics)
 
 
-def by_lane(rollout: Rollout, batch: Batch) -> tuple[Rollout, Batch]:
-    """Put the lane axis first: leaves [L, G, A, ...] -> [G, L, A, ...]."""
-    swap = partial(jnp.swapaxes, axis1=0, axis2=1)
-    return rollout._replace(assets=swap(rollout.assets), account=swap(rollout.account)), jax.tree.map(swap, batch)
+def count_parts(samples: Samples, steps: int) -> int:
+    """Return into how many parts the head takes a minibatch: on a CPU, what a part holds should fit the cache."""
+    if jax.default_backend() != "cpu":
+        return 1
+    each = samples.assets[:, 0, ..., 0].size  # rows of the head for one step
+    return max(
+        parts for parts in range(1, steps + 1) if steps % parts == 0 and (parts == 1 or each * steps >= parts * ROWS)
+    )
 
 
 def draw_minibatches(setup: Setup, key: jax.Array) -> jax.Array:
     """Return the steps of each minibatch, [epochs * minibatches, G, n]: time is permuted inside each lane."""
     ppo, (lanes, length) = setup.config.ppo, setup.schedule[:2]
+    if ppo.cut == "samples":
+        lanes, length = 1, lanes * length
     keys = jax.random.split(key, (ppo.epochs, lanes))
     steps = jnp.arange(length, dtype=jnp.int32)
-    order = jax.vmap(jax.vmap(lambda each: jax.random.permutation(each, steps)))(keys)  # [epochs, G, L]
+    order = jax.vmap(jax.vmap(lambda each: jax.random.permutation(each, steps)))(keys)  # [epochs, G, K]
     parts = order.reshape(ppo.epochs, lanes, ppo.minibatches, length // ppo.minibatches)
     return jnp.swapaxes(parts, 1, 2).reshape(ppo.epochs * ppo.minibatches, lanes, -1)
 
 
 def learn(setup: Setup, state: TrainState, rollout: Rollout, batch: Batch, key: jax.Array) -> tuple[Any, Any, Metrics]:
     """Run the epochs over one rollout. Return parameters, optimiser state and mean figures of the minibatches."""
-    rollout, batch = by_lane(rollout, batch)
-    target_kl = setup.config.ppo.target_kl
+    samples = make_samples(setup, rollout, batch)
 
-    def descend(params: Any, opt_state: Any, steps: jax.Array) -> tuple[Any, Any, Metrics]:
-        grads, metrics = jax.grad(minibatch_loss, has_aux=True)(params, setup, rollout, batch, steps)
+    def gradient(params: Any, steps: jax.Array) -> tuple[Any, Metrics]:
+        return minibatch_gradient(params, setup, samples, steps)
+
+    return descend(
+        setup.optimizer, setup.config.ppo, (state.params, state.opt_state), draw_minibatches(setup, key), gradient
+    )
+
+
+def descend(
+    optimizer: optax.GradientTransformation,
+    ppo: PPOConfig,
+    start: tuple[Any, optax.OptState],
+    minibatches: Any,
+    gradient: Callable[[Any, Any], tuple[Any, Metrics]],
+) -> tuple[Any, optax.OptState, Metrics]:
+    """Take a step of the optimiser for each minibatch, until the divergence stops the epochs.
+
+    Args:
+        optimizer: The optimiser.
+        ppo: For `target_kl`.
+        start: Parameters and the state of the optimiser.
+        minibatches: Leaves [epochs * minibatches, ...].
+        gradient: (parameters, minibatch) -> gradient, figures.
+
+    Returns:
+        Parameters, state of the optimiser and mean figures.
+    """
+
+    def follow(params: Any, opt_state: Any, minibatch: Any) -> tuple[Any, Any, Metrics]:
+        grads, metrics = gradient(params, minibatch)
         metrics["grad_norm"] = optax.tree.norm(grads)
-        return *apply_gradients(setup.optimizer, grads, opt_state, params), metrics
+        return *apply_gradients(optimizer, grads, opt_state, params), metrics
 
-    def step(carry: tuple[Any, Any, jax.Array], steps: jax.Array) -> tuple[tuple[Any, Any, jax.Array], Metrics]:
+    def step(carry: tuple[Any, Any, jax.Array], minibatch: Any) -> tuple[tuple[Any, Any, jax.Array], Metrics]:
         params, opt_state, stopped = carry
-        if target_kl == 0:
-            params, opt_state, metrics = descend(params, opt_state, steps)
+        if ppo.target_kl == 0:
+            params, opt_state, metrics = follow(params, opt_state, minibatch)
             return (params, opt_state, stopped), metrics | {"weight": jnp.ones_like(metrics["loss"])}
-        idle = jax.tree.map(jnp.zeros_like, jax.eval_shape(descend, params, opt_state, steps)[2])
+        idle = jax.tree.map(jnp.zeros_like, jax.eval_shape(follow, params, opt_state, minibatch)[2])
         params, opt_state, metrics = jax.lax.cond(
-            stopped, lambda p, o, _: (p, o, idle), descend, params, opt_state, steps
+            stopped, lambda p, o, _: (p, o, idle), follow, params, opt_state, minibatch
         )
         metrics["weight"] = 1 - stopped.astype(metrics["loss"].dtype)
-        return (params, opt_state, stopped | (metrics["approx_kl"] > target_kl)), metrics
+        return (params, opt_state, stopped | (metrics["approx_kl"] > ppo.target_kl)), metrics
 
-    start = (state.params, state.opt_state, jnp.zeros((), bool))
-    (params, opt_state, _), metrics = jax.lax.scan(step, start, draw_minibatches(setup, key))
+    (params, opt_state, _), metrics = jax.lax.scan(step, (*start, jnp.zeros((), bool)), minibatches)
     weight = metrics.pop("weight")
     means = {name: jnp.sum(value * weight) / jnp.sum(weight) for name, value in metrics.items()}
     return params, opt_state, means | {"minibatches": jnp.sum(weight)}
@@ -138,12 +229,13 @@ def move_lanes(
 
 def run_chunk(setup: Setup, state: TrainState, env_params: EnvParams, count: jax.Array) -> tuple[TrainState, Metrics]:
     """Do `count` <= CHUNK updates in one compiled call; figures have shape [CHUNK], rows past `count` are zero."""
-    shapes = jax.eval_shape(lambda s, p: update(setup, s, p)[1], state, env_params)
+    once = jax.jit(lambda state, env_params: update(setup, state, env_params), inline=True)  # traced once for both uses
+    shapes = jax.eval_shape(once, state, env_params)[1]
     table = {name: jnp.zeros((CHUNK, *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}
 
     def body(i: jax.Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
         state, table = carry
-        state, metrics = update(setup, state, env_params)
+        state, metrics = once(state, env_params)
         return state, {name: table[name].at[i].set(metrics[name]) for name in table}
 
     return jax.lax.fori_loop(0, count, body, (state, table))

@@ -1,11 +1,13 @@
 """Where the figures of a run go: metrics.csv (reproducible), timing.csv (wall clock), TensorBoard."""
 
 import csv
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 Row = dict[str, float]
+TIMING = ["update", "seconds", "steps_per_second", "compilations"]
 
 
 class CSVLog:
@@ -34,17 +36,21 @@ class CSVLog:
         self._file.close()
 
 
+def _open_board(folder: Path, first_update: int) -> Any:
+    """Return a TensorBoard writer; the import takes a second, which the first update need not wait for."""
+    from tensorboardX import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=first_update)
+
+
 class Loggers:
     """All logs of a run; a context manager."""
 
     def __init__(self, run: Path, columns: list[str], tensorboard: bool, keep_until: int) -> None:
         self._metrics = CSVLog(run / "metrics.csv", columns, keep_until)
-        self._timing = CSVLog(run / "timing.csv", ["update", "seconds", "steps_per_second"], keep_until)
-        self._board = None
-        if tensorboard:
-            from tensorboardX import SummaryWriter
-
-            self._board = SummaryWriter(str(run / "tensorboard"), purge_step=keep_until + 1)
+        self._timing = CSVLog(run / "timing.csv", TIMING, keep_until)
+        self._board: Any = None
+        self._open_board = partial(_open_board, run / "tensorboard", keep_until + 1) if tensorboard else None
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +67,8 @@ class Loggers:
         """Log one update."""
         self._metrics.write(row)
         self._timing.write(timing)
-        if self._board is not None:
+        if self._open_board is not None:
+            self._board = self._board or self._open_board()
             update = int(row["update"])
             for name, value in (row | timing).items():
                 if name != "update":

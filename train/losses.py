@@ -19,19 +19,32 @@ class Batch(NamedTuple):
     target: jax.Array  # [...] return estimate
 
 
+def normalize_advantages(batch: Batch) -> Batch:
+    """Give the advantages of a minibatch mean 0 and standard deviation 1."""
+    advantage = batch.advantage
+    return batch._replace(advantage=(advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8))
+
+
 def ppo_loss(
     dist_params: Any, value: jax.Array, batch: Batch, distribution: Distribution, config: PPOConfig
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Return the loss and its parts.
 
-    The clipped surrogate of Schulman et al. (2017, eq. 7) with advantages normalised in the minibatch, the squared
-    value error (clipped if asked), and the entropy bonus. `approx_kl` is mean((ratio - 1) - log ratio).
+    The clipped surrogate of Schulman et al. (2017, eq. 7), the squared value error (clipped if asked), and the entropy
+    bonus; all means, so that a minibatch in equal parts has the mean of their losses. `approx_kl` is
+    mean((ratio - 1) - log ratio).
+
+    Args:
+        dist_params: Parameters of the distribution, leaves [...].
+        value: [...] value estimates.
+        batch: What the rollout left, its advantages normalised.
+        distribution: Of the actions.
+        config: Weights and clip ranges.
     """
     log_ratio = distribution.log_prob(dist_params, batch.action) - batch.log_prob
     ratio = jnp.exp(log_ratio)
-    advantage = (batch.advantage - jnp.mean(batch.advantage)) / (jnp.std(batch.advantage) + 1e-8)
     clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
-    policy_loss = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
+    policy_loss = -jnp.mean(jnp.minimum(ratio * batch.advantage, clipped * batch.advantage))
     value_loss = 0.5 * jnp.mean(_value_error(value, batch, config.value_clip))
     entropy = jnp.mean(distribution.entropy(dist_params))
     loss = policy_loss + config.value_weight * value_loss - config.entropy_weight * entropy

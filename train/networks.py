@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from eval_bridge.spec import NetworkConfig
 from train.distributions import CATEGORICAL, GAUSSIAN, Distribution, GaussianParams
+from train.lstm import Form, Kernels, Windows, lstm
 
 ORTHOGONAL = nn.initializers.orthogonal(2**0.5)
 
@@ -24,46 +25,41 @@ def gather_rows(rows: jax.Array, index: jax.Array) -> jax.Array:
     return jax.vmap(lambda lane, at: lane[at])(rows, index)
 
 
+class Dense(nn.Dense):
+    """A dense layer on one flat batch: over several leading axes XLA forms the kernel's gradient ten times slower."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map [..., K] to [..., features]."""
+        return super().__call__(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], self.features)
+
+
 class MLPEncoder(nn.Module):
     """Two dense layers on the features of one bar."""
 
-    hidden: int
+    config: NetworkConfig
 
     @nn.compact
-    def __call__(self, rows: jax.Array, bars: jax.Array) -> jax.Array:
+    def __call__(self, rows: jax.Array, bars: jax.Array, origin: jax.Array) -> jax.Array:
         """Encode bars: rows [G, R, N, F], bars [G, n] indices into R -> [G, n, N, hidden]."""
+        del origin
         x = gather_rows(rows, bars)
         for number in range(2):
-            x = nn.tanh(nn.Dense(self.hidden, kernel_init=ORTHOGONAL, name=f"dense_{number}")(x))
+            x = nn.tanh(Dense(self.config.hidden, kernel_init=ORTHOGONAL, name=f"dense_{number}")(x))
         return x
 
 
-class LSTMBranch(nn.Module):
-    """The last hidden state of an LSTM over the last `length` bars, from a zero state. Gates: i, f, g, o."""
+class LSTM(nn.Module):
+    """The parameters of an LSTM; gates in the order i, f, g, o."""
 
     hidden: int
-    length: int
 
     @nn.compact
-    def __call__(self, rows: jax.Array, bars: jax.Array) -> jax.Array:
-        """Encode windows: rows [G, R, N, F], bars [G, n] indices of their last rows -> [G, n, N, hidden]."""
-        hidden, features = self.hidden, rows.shape[-1]
-        kernel_x = self.param("kernel_x", nn.initializers.lecun_normal(), (features, 4 * hidden), jnp.float32)
-        kernel_h = self.param("kernel_h", nn.initializers.orthogonal(), (hidden, 4 * hidden), jnp.float32)
-        bias = self.param("bias", _forget_bias, (4 * hidden,))
-        kernel = jnp.concatenate([kernel_x, kernel_h])  # one matrix product a cell
-        zero = jnp.zeros((*bars.shape, rows.shape[2], hidden), rows.dtype)
-        bias = jnp.broadcast_to(bias, (1, 1, 1, 4 * hidden))
-
-        def cell(carry: tuple[jax.Array, jax.Array], back: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
-            memory, output = carry
-            x = jnp.concatenate([gather_rows(rows, bars - back), output], axis=-1)
-            i, f, g, o = jnp.split(x @ kernel + bias, 4, axis=-1)
-            memory = nn.sigmoid(f) * memory + nn.sigmoid(i) * nn.tanh(g)
-            return (memory, nn.sigmoid(o) * nn.tanh(memory)), None
-
-        (_, output), _ = jax.lax.scan(cell, (zero, zero), jnp.arange(self.length - 1, -1, -1, dtype=jnp.int32))
-        return output
+    def __call__(self, features: int) -> Kernels:
+        """Return the kernels for rows of `features` numbers."""
+        shape = (features, 4 * self.hidden)
+        kernel_x = self.param("kernel_x", nn.initializers.lecun_normal(), shape, jnp.float32)
+        kernel_h = self.param("kernel_h", nn.initializers.orthogonal(), (self.hidden, 4 * self.hidden), jnp.float32)
+        return Kernels(kernel_x, kernel_h, self.param("bias", _forget_bias, (4 * self.hidden,)))
 
 
 def _forget_bias(key: jax.Array, shape: tuple[int], dtype: Any = jnp.float32) -> jax.Array:
@@ -73,17 +69,80 @@ def _forget_bias(key: jax.Array, shape: tuple[int], dtype: Any = jnp.float32) ->
     return jnp.zeros(shape, dtype).at[hidden : 2 * hidden].set(1.0)
 
 
-class MultiScaleLSTM(nn.Module):
-    """One LSTM branch per time scale, concatenated."""
+def lane_windows(rows: jax.Array, starts: jax.Array) -> Windows:
+    """Return the sequences that start at given bars of each lane, one for each symbol; B = G * n * N.
 
-    hidden: int
-    branches: tuple[int, ...]
+    Args:
+        rows: [G, R, N, F] features of each lane.
+        starts: [G, n] indices into R of the sequences' first bars.
+    """
+    lanes, bars, symbols, features = rows.shape
+    lane = jnp.arange(lanes, dtype=jnp.int32)[:, None, None] * (bars * symbols)
+    symbol = jnp.arange(symbols, dtype=jnp.int32)[None, None, :]
+    first = lane + starts[:, :, None] * symbols + symbol
+    last = jnp.broadcast_to(lane + (bars - 1) * symbols + symbol, first.shape)
+    return Windows(rows.reshape(-1, features), first.ravel(), last.ravel())
+
+
+class MultiScaleLSTM(nn.Module):
+    """One LSTM per time scale, each over the last so many bars from a zero state; last hidden states concatenated."""
+
+    config: NetworkConfig
 
     @nn.compact
-    def __call__(self, rows: jax.Array, bars: jax.Array) -> jax.Array:
+    def __call__(self, rows: jax.Array, bars: jax.Array, origin: jax.Array) -> jax.Array:
         """Encode windows: rows [G, R, N, F], bars [G, n] -> [G, n, N, branches * hidden]."""
-        outputs = [LSTMBranch(self.hidden, length, name=f"lstm_{length}")(rows, bars) for length in self.branches]
-        return jnp.concatenate(outputs, axis=-1)
+        del origin
+        outputs = []
+        for length in self.config.branches:
+            kernels = LSTM(self.config.hidden, name=f"lstm_{length}")(rows.shape[-1])
+            form = Form(length, stride=rows.shape[2], precision=self.config.precision)
+            outputs.append(lstm(kernels, lane_windows(rows, bars - (length - 1)), form))
+        return jnp.concatenate(outputs, axis=-1).reshape(*bars.shape, rows.shape[2], -1)
+
+
+class CarriedLSTM(nn.Module):
+    """One LSTM whose state is carried from bar to bar.
+
+    Bars are cut into chunks by their number in the data. The state of a bar is carried from `burn_in` bars before its
+    chunk, out of zero, so that all chunks are encoded side by side, and a bar's state is the same wherever it is asked.
+    """
+
+    config: NetworkConfig
+
+    @nn.compact
+    def __call__(self, rows: jax.Array, bars: jax.Array, origin: jax.Array) -> jax.Array:
+        """Encode bars: rows [G, R, N, F], bars [G, n], origin [G] the number of each first row -> [G, n, N, hidden]."""
+        chunk, burn_in, (lanes, length, symbols, features) = self.config.chunk, self.config.burn_in, rows.shape
+        kernels = LSTM(self.config.hidden, name="lstm")(features)
+        count = (length - self.config.reach + chunk - 1) // chunk + 1  # chunks that the lane's decisions may touch
+        first = (origin + self.config.reach - 1) // chunk  # [G] the first of them
+        number = first[:, None] + jnp.arange(count, dtype=jnp.int32)[None, :]
+        starts = number * chunk - burn_in - origin[:, None]
+        form = Form(burn_in + chunk, stride=symbols, every=True, precision=self.config.precision)
+        states = lstm(kernels, lane_windows(rows, starts), form)[burn_in:]  # [chunk, G * count * N, H]
+        states = states.reshape(chunk, lanes, count, symbols, -1).transpose(1, 2, 0, 3, 4)
+        offset = origin[:, None] + bars - first[:, None] * chunk
+        return gather_rows(states.reshape(lanes, count * chunk, symbols, -1), offset)
+
+
+class FlatFeatures(nn.Module):
+    """The features of one bar, of all symbols in one vector; the head's first layer is the first of the network."""
+
+    config: NetworkConfig
+
+    def __call__(self, rows: jax.Array, bars: jax.Array, origin: jax.Array) -> jax.Array:
+        """Gather bars: rows [G, R, N, F], bars [G, n] -> [G, n, 1, N * F]."""
+        del origin
+        return gather_rows(rows, bars).reshape(*bars.shape, 1, -1)
+
+
+ENCODERS: dict[str, type[nn.Module]] = {
+    "mlp": MLPEncoder,
+    "flat_mlp": FlatFeatures,
+    "lstm": CarriedLSTM,
+    "multiscale_lstm": MultiScaleLSTM,
+}
 
 
 class Policy(nn.Module):
@@ -91,6 +150,7 @@ class Policy(nn.Module):
 
     config: NetworkConfig
     choices: int | None  # discrete actions; None: one number per symbol
+    symbols: int | None = None  # of a flat_mlp, which is tied to their number
 
     @property
     def discrete(self) -> bool:
@@ -99,33 +159,34 @@ class Policy(nn.Module):
 
     def setup(self) -> None:
         """Create the layers."""
-        if self.config.kind == "mlp":
-            self.encoder = MLPEncoder(self.config.hidden)
-        else:
-            self.encoder = MultiScaleLSTM(self.config.hidden, self.config.branches)
+        self.encoder = ENCODERS[self.config.kind](self.config)
         width = self.config.head
-        self.from_symbol = nn.Dense(2 * width, kernel_init=ORTHOGONAL)  # actor and critic, one product
-        self.from_panel = nn.Dense(2 * width, kernel_init=ORTHOGONAL, use_bias=False)
-        self.from_assets = nn.Dense(2 * width, kernel_init=ORTHOGONAL, use_bias=False)
-        self.from_account = nn.Dense(2 * width, kernel_init=ORTHOGONAL, use_bias=False)
-        self.actor_hidden = nn.Dense(width, kernel_init=ORTHOGONAL)
-        self.critic_hidden = nn.Dense(width, kernel_init=ORTHOGONAL)
-        self.actor_out = nn.Dense(self.choices or 1, kernel_init=nn.initializers.orthogonal(0.01))
-        self.critic_out = nn.Dense(1, kernel_init=nn.initializers.orthogonal(1.0))
+        self.from_symbol = Dense(2 * width, kernel_init=ORTHOGONAL)  # actor and critic, one product
+        if self.symbols is None:
+            self.from_panel = Dense(2 * width, kernel_init=ORTHOGONAL, use_bias=False)
+        self.from_assets = Dense(2 * width, kernel_init=ORTHOGONAL, use_bias=False)
+        self.from_account = Dense(2 * width, kernel_init=ORTHOGONAL, use_bias=False)
+        self.actor_hidden = Dense(width, kernel_init=ORTHOGONAL)
+        self.critic_hidden = Dense(width, kernel_init=ORTHOGONAL)
+        self.actor_out = Dense(self.choices or self.symbols or 1, kernel_init=nn.initializers.orthogonal(0.01))
+        self.critic_out = Dense(1, kernel_init=nn.initializers.orthogonal(1.0))
         if not self.discrete:
             self.log_std = self.param("log_std", nn.initializers.constant(self.config.log_std), (), jnp.float32)
 
-    def market(self, rows: jax.Array, bars: jax.Array) -> jax.Array:
+    def market(self, rows: jax.Array, bars: jax.Array, origin: jax.Array) -> jax.Array:
         """Return the embedding table, multiplied into the head's first layer.
 
         Args:
             rows: [G, R, N, F] features of each lane.
             bars: [G, n] indices into R of the bars to encode; each needs its window of rows before it.
+            origin: [G] the number of each lane's first row in the data.
 
         Returns:
-            [G, n, N, 2 * head].
+            [G, n, N, 2 * head]; of a flat_mlp [G, n, 1, 2 * head].
         """
-        symbol = self.encoder(rows, bars)
+        symbol = self.encoder(rows, bars, origin)
+        if self.symbols is not None:
+            return self.from_symbol(symbol)
         panel = jnp.mean(symbol, axis=-2, keepdims=True)
         return self.from_symbol(symbol) + self.from_panel(panel)
 
@@ -137,32 +198,32 @@ class Policy(nn.Module):
             assets: [..., N, 4] account part per symbol.
             account: [..., 3 + M] account part.
         """
+        if self.symbols is not None:
+            assets = assets.reshape(*assets.shape[:-2], 1, -1)
         first = nn.tanh(market + self.from_assets(assets) + self.from_account(account)[..., None, :])
         actor, critic = jnp.split(first, 2, axis=-1)
         actor = self.actor_out(nn.tanh(self.actor_hidden(actor)))
         critic = self.critic_out(jnp.mean(nn.tanh(self.critic_hidden(critic)), axis=-2))[..., 0]
         if self.discrete:
             return actor[..., 0, :], critic
-        mean = actor[..., 0]
+        mean = actor[..., 0] if self.symbols is None else actor[..., 0, :]
         return GaussianParams(mean, jnp.broadcast_to(self.log_std, mean.shape)), critic
 
-    def __call__(
-        self, rows: jax.Array, bars: jax.Array, assets: jax.Array, account: jax.Array
-    ) -> tuple[Any, jax.Array]:
-        """Encode and decide at once, one account per bar: for initialisation and for windows from outside."""
-        return self.head(self.market(rows, bars), assets, account)
+    def __call__(self, rows: jax.Array, assets: jax.Array, account: jax.Array) -> tuple[Any, jax.Array]:
+        """Encode the first bar that can be and decide at once, rows [G, reach, N, F], the rest [G, ...]."""
+        lanes = rows.shape[0]
+        bars = jnp.full((lanes, 1), self.config.reach - 1, jnp.int32)
+        market = self.market(rows, bars, jnp.zeros(lanes, jnp.int32))
+        return self.head(market[:, 0], assets, account)
 
 
-def make_policy(config: NetworkConfig, choices: int | None) -> tuple[Policy, Distribution]:
+def make_policy(config: NetworkConfig, choices: int | None, symbols: int) -> tuple[Policy, Distribution]:
     """Return the network and the distribution of its actions: one of `choices`, or one number per symbol."""
-    return Policy(config, choices), GAUSSIAN if choices is None else CATEGORICAL
+    tied = symbols if config.kind == "flat_mlp" else None
+    return Policy(config, choices, tied), GAUSSIAN if choices is None else CATEGORICAL
 
 
 def init_params(policy: Policy, key: jax.Array, symbols: int, features: int, memory: int = 0) -> Any:
     """Return fresh parameters for `symbols` x `features` inputs and `memory` accumulators of the reward."""
-    reach = policy.config.reach
-    rows, assets, account = (
-        jnp.zeros(shape, jnp.float32)
-        for shape in ((1, reach, symbols, features), (1, 1, symbols, 4), (1, 1, 3 + memory))
-    )
-    return policy.init(key, rows, jnp.full((1, 1), reach - 1, jnp.int32), assets, account)["params"]
+    shapes = ((1, policy.config.reach, symbols, features), (1, symbols, 4), (1, 3 + memory))
+    return policy.init(key, *(jnp.zeros(shape, jnp.float32) for shape in shapes))["params"]

@@ -22,21 +22,32 @@ def command(argv: list[str]) -> int:
 
     from jaxtrade.errors import STOPPED
     from jaxtrade.market.table import load_table
-    from train.folder import open_run, resolve_config
+    from train.folder import check_run, open_run, resolve_config
 
     table = load_table(config.data, config.market, config.env.window)
     config = resolve_config(config, table)
+    check_run(config, table, resume)
 
+    from train.calibrate import resolve_num_envs
+    from train.compilation import Compilations, use_compilation_cache
     from train.export import announce, export_run
+    from train.programs import make_programs, require_memory, setup_for
     from train.run import train
-    from train.state import make_setup
 
-    setup = make_setup(config, table.span("train"))
-    run = open_run(config, table, resume)  # nothing is written before all of the above is known to be good
-    print(f"run: {run}   data: {config.data}   network: {config.network.kind}   {config.updates} updates")
-    if table.warning:
-        print(f"warning: {table.warning}", file=sys.stderr)
-    if not train(setup, table, run, resume is not None):
+    use_compilation_cache()
+    with Compilations() as compilations:
+        config, training, calibration = resolve_num_envs(config, table)
+        setup = setup_for(config, table)
+        print("compiling ...", flush=True)
+        programs = make_programs(setup, table, training)
+        require_memory(setup, table, programs)
+        run = open_run(config, table, resume, calibration)  # nothing is written before all of the above is good
+        print(f"run: {run}   data: {config.data}   network: {config.network.kind}   {config.updates} updates")
+        print(programs.need)
+        if table.warning:
+            print(f"warning: {table.warning}", file=sys.stderr)
+        finished = train(setup, programs, run, resume is not None, compilations)
+    if not finished:
         print(f"stopped; everything is saved. Go on: python -m train.ppo --resume {run}")
         return STOPPED
     announce(export_run(run, "best"))

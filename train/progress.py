@@ -22,6 +22,7 @@ SHOWN = (
     ("approximate KL", "approx_kl", "{:.5f}"),
     ("clipped share", "clip_fraction", "{:.2%}"),
     ("explained variance", "explained_variance", "{:+.3f}"),
+    ("compilations", "compilations", "{:.0f}"),
 )
 
 
@@ -64,7 +65,11 @@ class ProgressView:
         if self._terminal:
             self._live.update(self._render())
         elif "validation_log_growth" in figures:
-            self._console.print(self._line(figures), highlight=False, soft_wrap=True)
+            self.say(self._line(figures))
+
+    def say(self, text: str) -> None:
+        """Print a line; in a terminal, above the table."""
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def _line(self, figures: dict[str, float]) -> str:
         done = figures["update"] - self._first

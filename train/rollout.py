@@ -14,6 +14,7 @@ class Rollout(NamedTuple):
     """L steps of G x A accounts. No observation of the market is stored: `rows` holds each bar of a lane once."""
 
     rows: jax.Array  # [G, W-1+L+1, N, F] features, W the reach of the encoder
+    origin: jax.Array  # [G] the bar of each lane's first row
     assets: jax.Array  # [L, G, A, N, 4]
     account: jax.Array  # [L, G, A, 3 + M]
     action: jax.Array  # [L, G, A] or [L, G, A, N]
@@ -61,7 +62,8 @@ def collect(setup: Setup, state: TrainState, env_params: EnvParams, key: jax.Arr
     bars = lane_bars(setup, state)
     reach, length = setup.policy.config.reach, setup.schedule.length
     at = jnp.broadcast_to(jnp.arange(reach - 1, reach + length, dtype=jnp.int32)[None, :], bars.shape)
-    market = setup.policy.apply({"params": state.params}, rows, at, method="market")  # [G, L+1, N, 2H]
+    origin = state.lanes.bar - (reach - 1)
+    market = setup.policy.apply({"params": state.params}, rows, at, origin, method="market")  # [G, L+1, N, 2H]
     market_by_bar = jnp.swapaxes(market, 0, 1)
     known, outcome = jax.tree.map(lambda leaf: leaf[bars.T], (env_params.known, env_params.outcome))  # [L+1, G, N]
     transition = jax.vmap(jax.vmap(setup.core.transition, (0, 0, None, None, None)), (0, 0, 0, 0, None))
@@ -88,7 +90,7 @@ def collect(setup: Setup, state: TrainState, env_params: EnvParams, key: jax.Arr
         step, (state.env_state, none_ended), (*head_rows, jax.random.split(key, length))
     )
     _, _, last_value = act(env_state, market_by_bar[-1], jax.tree.map(lambda leaf: leaf[-1], known))
-    return env_state, Rollout(rows, *steps, last_value=last_value, episodes=episodes)
+    return env_state, Rollout(rows, origin, *steps, last_value=last_value, episodes=episodes)
 
 
 def reset_ruined(

@@ -3,25 +3,25 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 
-from jaxtrade.envs.trading import EnvParams, make_env_params
 from jaxtrade.errors import InputError
-from jaxtrade.market.table import MarketTable
 from train import checkpoint
-from train.evaluate import compile_evaluation
-from train.learner import CHUNK, compile_chunk
+from train.compilation import Compilations
+from train.learner import CHUNK
 from train.loggers import Loggers, Row
+from train.programs import Programs, start_state
 from train.progress import ProgressView
-from train.state import Setup, TrainState, init_state
+from train.state import Setup, TrainState
 
 CHUNK_SECONDS = 2.0
 
@@ -51,42 +51,46 @@ def stop_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-class Programs(NamedTuple):
-    """The compiled programs of a run and the markets they work on."""
+class CompilationWatch:
+    """Tells what was compiled for the first chunk, and later of any compilation in the middle of the run."""
 
-    chunk: Any
-    evaluate: Any
-    market: EnvParams
-    validation: EnvParams
+    def __init__(self, compilations: Compilations, say: Callable[[str], None]) -> None:
+        self._compilations, self._say = compilations, say
+        self._known: int | None = None
+        self._validated = False
+
+    def after_chunk(self, update: int) -> None:
+        """Look after a chunk: the first says all, and no other should have compiled anything."""
+        if self._known is None:
+            self._say(str(self._compilations))
+        else:
+            self._warn(update)
+        self._known = self._compilations.total
+
+    def after_validation(self, update: int) -> None:
+        """Look after a validation and a checkpoint: only the first may have compiled something."""
+        if self._validated:
+            self._warn(update)
+        self._known, self._validated = self._compilations.total, True
+
+    def _warn(self, update: int) -> None:
+        more = self._compilations.total - (self._known or 0)
+        if more:
+            self._say(f"update {update}: {more} more compilations in the middle of the run")
 
 
-def make_programs(setup: Setup, table: MarketTable) -> Programs:
-    """Return the programs; training sees the market only up to the end of its own range."""
-    validation = table.span("validation")
-    return Programs(
-        chunk=compile_chunk(setup),
-        evaluate=compile_evaluation(setup, validation.decisions),
-        market=make_env_params(table, table.ranges["train"], setup.config.env),
-        validation=make_env_params(table, validation, setup.config.env),
-    )
-
-
-def train(setup: Setup, table: MarketTable, run: Path, resume: bool) -> bool:
+def train(setup: Setup, programs: Programs, run: Path, resume: bool, compilations: Compilations) -> bool:
     """Train until the last update or a signal; the run's folder holds everything. Return False if stopped early."""
-    programs = make_programs(setup, table)
-    state = jax.device_put(init_state(setup, programs.market), jax.devices()[0])
     total = setup.config.updates
     with checkpoint.open_checkpoints(run) as manager, stop_signals() as stop:
-        if resume and not checkpoint.saved_updates(run):
-            print("no checkpoint yet: starting from the beginning")
-        elif resume:
-            state = checkpoint.restore(manager, checkpoint.pick(manager, "latest"), state)
+        state = first_state(setup, programs, manager, resume)
         done = int(state.update)
-        columns = [*metric_names(setup, state, programs), *VALIDATION]
+        columns = [*host_row(setup, dict.fromkeys(programs.training.figures, 1.0), 1), *VALIDATION]
         with (
             Loggers(run, columns, setup.config.tensorboard, done) as loggers,
             ProgressView(total, done) as view,
         ):
+            watch = CompilationWatch(compilations, view.say)
             seconds_each = CHUNK_SECONDS
             stopping = False
             while done < total and not stopping:
@@ -94,17 +98,29 @@ def train(setup: Setup, table: MarketTable, run: Path, resume: bool) -> bool:
                 count = min(CHUNK, to_validation, total - done, max(1, int(CHUNK_SECONDS / seconds_each)))
                 state, rows, seconds_each = run_one_chunk(setup, programs, state, done, count)
                 done += count
+                watch.after_chunk(done)
                 stopping = stop.asked
                 if count == to_validation or done == total or stopping:
                     rows[-1] |= validate(programs, state)
                     checkpoint.save(manager, done, state, rows[-1]["validation_log_growth"])
+                    watch.after_validation(done)
+                timing = {"seconds": seconds_each, "steps_per_second": setup.config.samples / seconds_each}
                 for row in rows:
-                    timing = {"update": row["update"], "seconds": seconds_each}
-                    timing["steps_per_second"] = setup.config.samples / seconds_each
-                    loggers.write(row, timing)
-                    view.show(row | timing)
+                    about = {"update": row["update"], **timing, "compilations": float(compilations.total)}
+                    loggers.write(row, about)
+                    view.show(row | about)
                 loggers.flush()
     return done >= total
+
+
+def first_state(setup: Setup, programs: Programs, manager: ocp.CheckpointManager, resume: bool) -> TrainState:
+    """Return the state that training goes on from."""
+    state = start_state(setup, programs)
+    if resume and manager.latest_step() is None:
+        print("no checkpoint yet: starting from the beginning")
+    elif resume:
+        state = checkpoint.restore(manager, checkpoint.pick(manager, "latest"), state)
+    return state
 
 
 VALIDATION = [
@@ -117,7 +133,7 @@ def run_one_chunk(
 ) -> tuple[TrainState, list[Row], float]:
     """Run updates done+1 .. done+count. Return the state, a row for each, and the seconds of one."""
     began = time.perf_counter()
-    state, figures = programs.chunk(state, programs.market, jnp.int32(count))
+    state, figures = programs.training.chunk(state, programs.market, jnp.int32(count))
     figures = jax.device_get(figures)
     seconds = (time.perf_counter() - began) / count
     rows = [host_row(setup, {name: values[i] for name, values in figures.items()}, done + i + 1) for i in range(count)]
@@ -145,12 +161,6 @@ def host_row(setup: Setup, figures: dict[str, Any], update: int) -> Row:
         else:
             row[name] = float(value)
     return row
-
-
-def metric_names(setup: Setup, state: TrainState, programs: Programs) -> list[str]:
-    """Return the columns of metrics.csv."""
-    shapes = jax.eval_shape(programs.chunk, state, programs.market, jnp.int32(1))[1]
-    return list(host_row(setup, dict.fromkeys(shapes, 1.0), 1))
 
 
 def validate(programs: Programs, state: TrainState) -> Row:

@@ -44,9 +44,9 @@ class TrainState(NamedTuple):
     update: jax.Array  # [] updates done
 
 
-def make_setup(config: TrainConfig, span: Range) -> Setup:
-    """Return the static parts for a configuration and a training range."""
-    policy, distribution = make_policy(config.network, config.env.choices)
+def make_setup(config: TrainConfig, span: Range, symbols: int = 1) -> Setup:
+    """Return the static parts for a configuration, a training range and a number of symbols."""
+    policy, distribution = make_policy(config.network, config.env.choices, symbols)
     return Setup(
         config=config,
         core=TradingCore(config.env),

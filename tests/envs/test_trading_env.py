@@ -1,5 +1,6 @@
 """The environment as gymnax sees it: steps, resets, ranges, observations, batches, compilations."""
 
+from functools import partial
 from typing import Any
 
 import chex
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gymnax.environments import spaces
+from gymnax.environments import environment, spaces
 from gymnax.wrappers.purerl import FlattenObservationWrapper, LogWrapper
 
 from jaxtrade.config import CostConfig, EnvConfig
@@ -70,6 +71,27 @@ def test_the_end_of_the_range_truncates_and_resets(table: MarketTable) -> None:
     assert obs.t == state.t
     assert params.first_bar <= state.t < params.last_bar
     assert info["discount"] == 1
+
+
+def test_a_step_is_gymnax_own_step(table: MarketTable) -> None:
+    """The same transition, flags and last observation, and resets at the same time; the fresh account is another."""
+    core = make_env(EnvConfig(window=30))
+    params = make_env_params(table, table.ranges["train"], core.config).replace(max_steps_in_episode=jnp.int32(3))
+    mine, theirs = jax.jit(core.step), jax.jit(partial(environment.Environment.step, core))
+    state = core.reset(jax.random.key(0), params)[1]
+    for number in range(8):
+        key = jax.random.key(number)
+        with jax.numpy_rank_promotion("allow"):
+            wanted = theirs(key, state, jnp.full(2, 0.7), params)
+        found = mine(key, state, jnp.full(2, 0.7), params)
+        ended = bool(found[4])
+        assert ended == (number % 3 == 2)
+        same = (2, 3, 4) if ended else (0, 1, 2, 3, 4)
+        jax.tree.map(np.testing.assert_array_equal, [found[n] for n in same], [wanted[n] for n in same])
+        jax.tree.map(np.testing.assert_array_equal, found[5], wanted[5])
+        assert (int(found[1].time) == 0) == ended
+        jax.tree.map(np.testing.assert_array_equal, found[0], core.observe(key, found[1], None, params))
+        state = found[1]
 
 
 def test_an_episode_of_given_length_truncates(table: MarketTable) -> None:

@@ -48,7 +48,7 @@ def untrained() -> Trained:
     with tempfile.TemporaryDirectory() as folder:
         config = config_for(write_lines(Path(folder) / "prices.csv", price_lines()))
         table = load_table(config.data, config.market, config.env.window)
-    setup = make_setup(config, table.ranges["train"])
+    setup = make_setup(config, table.ranges["train"], len(table.symbols))
     return Trained(setup, table, init_state(setup, make_env_params(table, table.ranges["train"], config.env)))
 
 

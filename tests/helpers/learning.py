@@ -13,14 +13,15 @@ from jaxtrade.market.table import MarketTable
 from tests.conftest import small_config
 from tests.helpers.worlds import make_table
 from train.config import TrainConfig
-from train.distributions import Distribution
-from train.learner import by_lane, draw_minibatches, estimate, minibatch_loss
-from train.losses import Batch
+from train.learner import Metrics, Samples, draw_minibatches, encode, estimate, head_loss, make_samples, take_steps
+from train.losses import Batch, normalize_advantages
 from train.rollout import Rollout, collect
 from train.state import Setup, TrainState, init_state, make_setup
 
 MLP = {"kind": "mlp", "hidden": 8, "head": 8}
 LSTM = {"kind": "multiscale_lstm", "branches": (4,), "hidden": 8, "head": 8}
+CARRIED = {"kind": "lstm", "chunk": 6, "burn_in": 5, "hidden": 8, "head": 8}
+FLAT = {"kind": "flat_mlp", "head": 8}
 CALM = EnvConfig(window=30)
 DISCRETE = EnvConfig(window=30, action="discrete9")
 VIOLENT = EnvConfig(window=30, allow_short=True, max_leverage=3.0, trade_limit_percent=300.0)
@@ -39,7 +40,7 @@ def make_learner(table: MarketTable | None = None, dtype: Any = jnp.float32, **c
     config: TrainConfig = small_config(**{"network": LSTM, **changes})
     if table is None:
         table = make_table(30, 700, volatility=0.3 if config.env.max_leverage > 1 else 0.01)
-    setup = make_setup(config, table.ranges["train"])
+    setup = make_setup(config, table.ranges["train"], len(table.symbols))
     market = make_env_params(table, table.ranges["train"], config.env, dtype)
     return Learner(setup, market, init_state(setup, market))
 
@@ -62,12 +63,12 @@ def assert_bitwise(found: Any, wanted: Any) -> None:
 
 
 class Fresh(NamedTuple):
-    """A fresh rollout, its batch by lane, and its first minibatches."""
+    """A fresh rollout, its samples, and its first minibatches."""
 
     end: Any  # environments after it
     rollout: Rollout  # leaves [L, G, A, ...]
     estimated: Batch  # leaves [L, G, A, ...]
-    by_lane: tuple[Rollout, Batch]  # leaves [G, L, A, ...]
+    samples: Samples  # leaves [G, L, A, ...]
     steps: jax.Array  # [epochs * minibatches, G, n]
 
 
@@ -78,28 +79,32 @@ def collect_fresh(learner: Learner, state: TrainState | None = None) -> Fresh:
     def run(state: TrainState, market: EnvParams) -> Fresh:
         end, rollout = collect(setup, state, market, jax.random.key(7))
         batch = estimate(setup, state, rollout)
-        return Fresh(end, rollout, batch, by_lane(rollout, batch), draw_minibatches(setup, jax.random.key(8)))
+        return Fresh(
+            end, rollout, batch, make_samples(setup, rollout, batch), draw_minibatches(setup, jax.random.key(8))
+        )
 
     return jax.jit(run)(first if state is None else state, market)
+
+
+def minibatch_loss(params: Any, setup: Setup, samples: Samples, steps: jax.Array) -> tuple[jax.Array, Metrics]:
+    """Return the loss of a minibatch as it is defined, all at once."""
+    assets, account, batch = take_steps((samples.assets, samples.account, samples.batch), steps)
+    taken = samples._replace(assets=assets, account=account, batch=normalize_advantages(batch))
+    return head_loss(params, encode(params, setup, samples, steps), setup, taken)
 
 
 def ratios(learner: Learner, fresh: Fresh, number: int = 0) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Return the probability ratios of a minibatch under the parameters that acted, and the figures of its loss."""
     setup = learner.setup
 
-    def run(params: Any, rollout: Rollout, batch: Batch, steps: jax.Array) -> tuple[jax.Array, dict]:
-        seen = []
+    def run(params: Any, samples: Samples, steps: jax.Array) -> tuple[jax.Array, Metrics]:
+        market = encode(params, setup, samples, steps)
+        assets, account, batch = take_steps((samples.assets, samples.account, samples.batch), steps)
+        answer = setup.policy.apply({"params": params}, market[:, :, None], assets, account, method="head")[0]
+        ratio = jnp.exp(setup.distribution.log_prob(answer, batch.action) - batch.log_prob)
+        return ratio, minibatch_loss(params, setup, samples, steps)[1]
 
-        def log_prob(dist_params: Any, action: jax.Array) -> jax.Array:
-            seen.append(setup.distribution.log_prob(dist_params, action))
-            return seen[-1]
-
-        watched: Distribution = setup.distribution._replace(log_prob=log_prob)
-        _, figures = minibatch_loss(params, setup._replace(distribution=watched), rollout, batch, steps)
-        acted = jax.vmap(lambda lane, at: lane[at])(batch.log_prob, steps)
-        return jnp.exp(seen[0] - acted), figures
-
-    return jax.jit(run)(learner.state.params, *fresh.by_lane, fresh.steps[number])
+    return jax.jit(run)(learner.state.params, fresh.samples, fresh.steps[number])
 
 
 CASES: dict[str, dict[str, Any]] = {
@@ -107,6 +112,9 @@ CASES: dict[str, dict[str, Any]] = {
     "lstm, discrete9": {"env": DISCRETE},
     "mlp, continuous, ruins": {"env": VIOLENT, "network": MLP},
     "mlp, discrete9": {"env": DISCRETE, "network": MLP},
+    "carried lstm": {"env": CALM, "network": CARRIED},
+    "flat mlp": {"env": CALM, "network": FLAT},
+    "lstm, shuffled": {"env": CALM, "ppo": {"rollout_length": 16, "lanes": 16, "episode_bars": 64, "cut": "samples"}},
 }
 
 

@@ -22,21 +22,26 @@ from tests.helpers.learning import (
     fresh_of,
     learner_of,
     make_learner,
+    minibatch_loss,
     ratios,
     world_of,
 )
 from tests.helpers.worlds import env_params, make_table
 from train.config import PPOConfig
-from train.learner import CHUNK, compile_chunk, draw_minibatches, learn, minibatch_loss
+from train.learner import CHUNK, compile_chunk, draw_minibatches, learn, minibatch_gradient
 from train.optimizer import apply_gradients, make_optimizer
 from train.state import TrainState, init_state
 
 LOG = logging.getLogger(__name__)
 TARGET = 1e-6  # divergence
 RUINS = "mlp, continuous, ruins"
-IN_DOUBLE = ("lstm, discrete9", RUINS)
+IN_DOUBLE = (
+    RUINS,
+    "carried lstm",
+    *(pytest.param(name, marks=pytest.mark.nightly) for name in ("lstm, discrete9", "lstm, shuffled")),
+)
 MORE = [pytest.param(name, marks=pytest.mark.nightly) for name in ("lstm, discrete9", "mlp, discrete9")]
-IN_SINGLE = ("lstm, continuous", RUINS, *MORE)
+IN_SINGLE = ("lstm, continuous", RUINS, "flat mlp", *MORE)
 
 # The first minibatch -------------------------------------------------------------------------------------------------
 
@@ -65,8 +70,7 @@ def test_ratio_is_one_on_fresh_data_in_float64(name: str, x64: None) -> None:
 
 def test_rows_one_bar_late_are_noticed() -> None:
     fresh = fresh_of(RUINS)
-    rollout, batch = fresh.by_lane
-    late = fresh._replace(by_lane=(rollout._replace(rows=jnp.roll(rollout.rows, 1, axis=1)), batch))
+    late = fresh._replace(samples=fresh.samples._replace(rows=jnp.roll(fresh.samples.rows, 1, axis=1)))
     with pytest.raises(AssertionError, match="a ratio is off by"):
         check_ratio(RUINS, learner_of(RUINS), late, 1e-5)
 
@@ -89,7 +93,7 @@ def test_the_gradient_through_the_encoder_is_exact(x64: None) -> None:
     random = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: leaf + 0.02 * random.normal(size=leaf.shape), learner.state.params)
     both = jax.jit(
-        jax.value_and_grad(lambda each: minibatch_loss(each, learner.setup, *fresh.by_lane, fresh.steps[0])[0])
+        jax.value_and_grad(lambda each: minibatch_loss(each, learner.setup, fresh.samples, fresh.steps[0])[0])
     )
     leaves, tree = jax.tree.flatten(jax.tree.map(np.asarray, params))
     slopes, names = jax.tree.leaves(jax.device_get(both(params)[1])), jax.tree.leaves_with_path(params)
@@ -143,7 +147,7 @@ def test_the_divergence_stops_the_epochs() -> None:
 
     @jax.jit
     def descend(params: Any, opt_state: Any, steps: jax.Array) -> tuple[Any, Any, jax.Array]:
-        grads, parts = jax.grad(minibatch_loss, has_aux=True)(params, setup, *fresh.by_lane, steps)
+        grads, parts = minibatch_gradient(params, setup, fresh.samples, steps)
         return *apply_gradients(setup.optimizer, grads, opt_state, params), parts["approx_kl"]
 
     for number in range(count):

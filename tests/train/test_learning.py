@@ -59,7 +59,7 @@ def programs_of(action: str) -> Programs:
         network={"kind": "mlp", "hidden": 16, "head": 16},
         ppo={"rollout_length": 32, "episode_bars": 64, "learning_rate": 3e-3, "gamma": 0.9, "entropy_weight": 0.0},
     )
-    setup = make_setup(config, table.ranges["train"])
+    setup = make_setup(config, table.ranges["train"], len(table.symbols))
     return Programs(setup, compile_chunk(setup), compile_evaluation(setup, table.ranges["validation"].decisions))
 
 

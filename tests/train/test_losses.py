@@ -1,19 +1,27 @@
 """The PPO loss by hand, piece by piece, and the direction of its gradient."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from train import losses
 from train.config import PPOConfig
 from train.distributions import CATEGORICAL, GAUSSIAN, GaussianParams
-from train.losses import Batch, ppo_loss
+from train.losses import Batch, normalize_advantages
 
 PLAIN = PPOConfig(value_weight=0.5, entropy_weight=0.01)
 RATIO = np.array([1.0, 1.5, 0.5, 1.1, 1.3, 0.6])
 ADVANTAGE = np.array([1.0, 2.0, -1.0, -2.0, -0.5, 0.5])
 OLD_VALUE, VALUE, TARGET = np.zeros((1, 6)), np.array([[0.1, 0.5, -0.5, 0.05, 1.0, -1.0]]), np.full((1, 6), 0.3)
 LOG_P = np.log(0.25)  # of every action, four of them equally likely
+
+
+def ppo_loss(dist_params: Any, value: jax.Array, batch: Batch, *rest: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Return the loss of a whole minibatch."""
+    return losses.ppo_loss(dist_params, value, normalize_advantages(batch), *rest)
 
 
 def batch() -> Batch:

@@ -31,13 +31,16 @@ from train.certificate import certify
 from train.config import TrainConfig
 from train.evaluate import walk
 from train.forward import flat_params, flax_answers, random_views
-from train.networks import LSTMBranch, init_params
+from train.lstm import Form, Kernels, lstm
+from train.networks import init_params, lane_windows
 from train.state import Setup, make_setup
 
 LOG = logging.getLogger(__name__)
 LIMIT, EQUITY = 1e-5, 2e-5
 LSTM, MLP = NetworkConfig(), NetworkConfig(kind="mlp")
 SLIM = NetworkConfig(hidden=16)  # as many branches
+CARRIED = NetworkConfig(kind="lstm", hidden=32, chunk=50, burn_in=40)
+FLAT = NetworkConfig(kind="flat_mlp")
 
 
 class Case(NamedTuple):
@@ -55,6 +58,8 @@ CASES = {
     "mlp, discrete9": Case(MLP, "discrete9"),
     "lstm, panel": Case(SLIM, "continuous", 3),
     "mlp, panel": Case(MLP, "continuous", 3),
+    "carried lstm, panel": Case(CARRIED, "continuous", 3),
+    "flat mlp, panel": Case(FLAT, "continuous", 3),
 }
 
 
@@ -74,7 +79,7 @@ def trained(case: Case) -> tuple[Setup, Any]:
     """Return the setup and parameters larger than fresh ones, so that actions differ; outputs are of the order of 1."""
     table = table_of(case.symbols)
     config = TrainConfig(network=case.network, env=EnvConfig(action=case.action))
-    setup = make_setup(config, table.ranges["train"])
+    setup = make_setup(config, table.ranges["train"], case.symbols)
     params = init_params(setup.policy, jax.random.key(1), case.symbols, table.features.shape[-1])
     params = jax.tree.map(np.array, jax.device_get(params))
     params["actor_out"]["kernel"] *= 40
@@ -156,15 +161,14 @@ def test_the_table_is_the_network_on_windows(name: str) -> None:
     bars = np.arange(first, first + 20)
     view = random_views(len(bars), case.symbols)
     output, value = flax_answers(setup, params, table.features, bars, view)
-    last = jnp.full((1, 1), reach - 1, jnp.int32)
-    lift = lambda *leaves: (jnp.asarray(leaf)[None, None] for leaf in leaves)  # noqa: E731
-    one = jax.jit(lambda rows, *seen: setup.policy.apply({"params": params}, rows[None], last, *lift(*seen)))
+    lift = lambda *leaves: (jnp.asarray(leaf)[None] for leaf in leaves)  # noqa: E731
+    one = jax.jit(lambda rows, *seen: setup.policy.apply({"params": params}, rows[None], *lift(*seen)))
     for n, bar in enumerate(bars):
         window = table.features[bar - reach + 1 : bar + 1]
         dist_params, alone = one(window, view.assets[n], view.account[n])
         answer = dist_params if setup.policy.discrete else dist_params.mean
-        np.testing.assert_allclose(answer[0, 0], output[n], atol=LIMIT)
-        np.testing.assert_allclose(alone[0, 0], value[n], atol=LIMIT)
+        np.testing.assert_allclose(answer[0], output[n], atol=LIMIT)
+        np.testing.assert_allclose(alone[0], value[n], atol=LIMIT)
 
 
 def test_a_branch_is_an_optimized_lstm_cell() -> None:
@@ -177,7 +181,8 @@ def test_a_branch_is_an_optimized_lstm_cell() -> None:
     x, h, b = (np.split(own[name], 4, axis=-1) for name in ("kernel_x", "kernel_h", "bias"))
     theirs = {f"i{gate}": {"kernel": x[n]} for n, gate in enumerate("ifgo")}
     theirs |= {f"h{gate}": {"kernel": h[n], "bias": b[n]} for n, gate in enumerate("ifgo")}
-    found = LSTMBranch(hidden, length).apply({"params": own}, rows[None], bars[None])[0]
+    windows = lane_windows(jnp.asarray(rows)[None], jnp.asarray(bars - (length - 1))[None])
+    found = lstm(Kernels(*own.values()), windows, Form(length, stride=2)).reshape(len(bars), 2, hidden)
     layer = nn.RNN(nn.OptimizedLSTMCell(hidden, name="cell"))
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         for n, bar in enumerate(bars):

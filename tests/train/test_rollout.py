@@ -1,15 +1,23 @@
 """What a rollout records: the environment's own steps, in-place resets, true bootstraps, and no window."""
 
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxtrade.envs.synthetic import synthetic_table
+from jaxtrade.envs.trading import make_env_params
 from tests.helpers.learning import Fresh, Learner, fresh_of, learner_of
 from tests.helpers.worlds import walk
+from train.config import TrainConfig
 from train.learner import move_lanes
 from train.normalize import init_reward_scale, scale_reward, update_reward_scale
-from train.rollout import observe_all
+from train.rollout import collect, observe_all
+from train.state import init_state, make_setup
 
 
 @pytest.fixture
@@ -63,6 +71,40 @@ def test_a_rollout_stores_no_window(calm: tuple[Learner, Fresh]) -> None:
             continue
         assert leaf.size <= length * lanes * accounts * 4, f"{name} of shape {leaf.shape} holds more than an account"
     assert setup.config.env.window not in {size for leaf in jax.tree.leaves(state) for size in leaf.shape}
+
+
+def shapes_within(jaxpr: Any) -> set[tuple[int, ...]]:
+    """Return the shapes of all that a program computes, loops and conditions included."""
+    shapes = {var.aval.shape for equation in jaxpr.eqns for var in equation.outvars}
+    for equation in jaxpr.eqns:
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda each: hasattr(each, "eqns")):
+            if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
+                shapes |= shapes_within(getattr(inner, "jaxpr", inner))
+    return shapes
+
+
+@lru_cache
+def rollout_shapes(windowed: bool = False) -> set[tuple[int, ...]]:
+    """Return the shapes in a rollout of 4,096 accounts and 128 bars over windows of 260 bars with 16 features."""
+    table = synthetic_table(260)
+    table = replace(table, features=np.repeat(table.features, 2, axis=-1)[..., :16])
+    config = TrainConfig(ppo={"rollout_length": 128})
+    setup, market = make_setup(config, table.ranges["train"]), make_env_params(table, table.ranges["train"], config.env)
+    state = jax.eval_shape(lambda: init_state(setup, market))
+
+    def run(state: Any, market: Any, key: jax.Array) -> Any:
+        rows = market.features[state.lanes.bar[:, None] - jnp.arange(120)[None, :]] if windowed else None
+        return collect(setup, state, market, key), rows
+
+    return shapes_within(jax.make_jaxpr(run)(state, market, jax.random.key(0)).jaxpr)
+
+
+def test_a_rollout_computes_no_window() -> None:
+    """Nothing in the whole program has an axis as long as a branch or the window, beside another axis."""
+    assert (16, 256, 1) in rollout_shapes()  # positions: the loop's body was looked into
+    for shape in rollout_shapes():
+        assert not (len(shape) > 1 and {60, 120, 260} & set(shape)), f"an array of shape {shape} has a window axis"
+    assert any(len(shape) > 1 and 120 in shape for shape in rollout_shapes(windowed=True)), "a planted window is missed"
 
 
 def test_a_ruined_account_starts_afresh_on_the_next_bar(violent: tuple[Learner, Fresh]) -> None:
@@ -131,7 +173,7 @@ def value_of(learner: Learner, env_state: object, bars: jax.Array) -> np.ndarray
         known = jax.tree.map(lambda leaf: leaf[bars], env_params.known)
         obs = observe_all(setup, env_state, known, env_params)
         rows = jnp.broadcast_to(env_params.features[None], (4, *env_params.features.shape))
-        market = setup.policy.apply(variables, rows, bars[:, None], method="market")
+        market = setup.policy.apply(variables, rows, bars[:, None], jnp.zeros(4, jnp.int32), method="market")
         return setup.policy.apply(variables, market, obs.assets, obs.account, method="head")[1]
 
     return np.asarray(jax.jit(run)(env_state, bars))

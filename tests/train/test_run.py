@@ -21,7 +21,7 @@ from eval_bridge import backtest
 from eval_bridge.bundle import Bundle, load_bundle
 from jaxtrade.envs.synthetic import random_bars
 from tests.helpers.price_files import csv_lines
-from train import checkpoint, export, ppo, run
+from train import checkpoint, export, ppo, programs, run
 from train.config import TrainConfig
 
 UPDATES = 8
@@ -53,16 +53,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("runs")
     data = folder / "market.csv"
     data.write_text("\n".join(csv_lines(random_bars(700, seed=5))) + "\n")
-    place, made, real = Place(folder, data), [], run.make_programs
+    place, made, real = Place(folder, data), [], programs.make_programs
 
-    def make_programs(setup: Any, table: Any) -> run.Programs:
-        made.append(made[0] if made else real(setup, table))
+    def make_programs(*arguments: Any) -> programs.Programs:
+        made.append(made[0] if made else real(*arguments))
         return made[-1]
 
     with pytest.MonkeyPatch.context() as patch, jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
         for name in ("DATA", "NUM_ENVS", "RUNS_DIR", "SEED"):
             patch.delenv(f"JAXTRADE_{name}", raising=False)
-        patch.setattr(run, "make_programs", make_programs)
+        patch.setattr(programs, "make_programs", make_programs)
         assert place.train("whole") == 0
         yield place
 
@@ -89,7 +89,9 @@ def test_the_folder_of_a_run(place: Place) -> None:
     assert [bool(row["validation_log_growth"]) for row in rows] == [False, True] * (UPDATES // 2)
     assert all(np.isfinite(float(row["loss"])) for row in rows)
     assert "seconds" not in rows[0]
-    assert len(rows_of(folder / "timing.csv")) == UPDATES
+    timing = rows_of(folder / "timing.csv")
+    assert [row["update"] for row in timing] == [str(n + 1) for n in range(UPDATES)]
+    assert len({row["compilations"] for row in timing[2:]}) == 1  # none after the first chunk and validation
     manifest = load_bundle(folder / "policy.npz").manifest
     assert manifest.certificate is not None
     assert not manifest.certificate.failures
@@ -144,7 +146,7 @@ def exported(folder: Path, which: str) -> Bundle:
     return bundle
 
 
-@pytest.mark.parametrize("update", [4, 5])
+@pytest.mark.parametrize("update", [4, pytest.param(5, marks=pytest.mark.nightly)])
 def test_a_resumed_run_is_the_uninterrupted_one(place: Place, update: int) -> None:
     """Stopped at a validation or between two; a stop adds a validation to its own row, and nothing else differs."""
     whole, folder = place.folder / "whole", stop_and_resume(place, f"stopped-{update}", update)
@@ -261,6 +263,7 @@ def test_ctrl_c_saves_and_exits_with_130(place: Place) -> None:
     command = [sys.executable, "-u", "-m", "train.ppo", *place.arguments("interrupted", 100_000)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAXTRADE_")}
     environment |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}  # compiles sooner
+    environment["JAXTRADE_COMPILATION_CACHE"] = "off"
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:

@@ -1,0 +1,63 @@
+"""Our side of the training benchmarks: compiled updates, and the markets that they are measured on."""
+
+from functools import partial
+from typing import Any
+
+import gymnax
+import jax
+import jax.numpy as jnp
+
+from benchmarks.harness import Work
+from jaxtrade.config import FeatureConfig, MarketConfig
+from jaxtrade.envs.synthetic import random_bars
+from jaxtrade.envs.trading import make_env_params
+from jaxtrade.market.table import MarketTable, build_table
+from train.config import PPOConfig, TrainConfig
+from train.control import init_control, make_control, train_control
+from train.learner import compile_chunk
+from train.state import init_state, make_setup
+
+SIXTEEN = FeatureConfig(returns=(1, 2, 3, 4, 5, 10, 20, 40), ema=(10, 20, 30))  # and five more: 16 features
+
+
+def random_market(symbols: int, bars: int, window: int, features: FeatureConfig = SIXTEEN) -> MarketTable:
+    """Return a table of random walks with 16 features a symbol."""
+    return build_table(random_bars(bars, symbols), MarketConfig(features=features), window)
+
+
+def train_work(table: MarketTable, config: TrainConfig, updates: int) -> Work:
+    """Return the work of some compiled updates; one sample is one step of one account, through all epochs."""
+    setup = make_setup(config, table.ranges["train"], len(table.symbols))
+    market = make_env_params(table, table.ranges["train"], config.env)
+    chunk = compile_chunk(setup)
+    state = jax.jit(lambda market: init_state(setup, market))(market)
+
+    def work() -> int:
+        nonlocal state
+        figures: Any
+        state, figures = chunk(state, market, jnp.int32(updates))
+        jax.block_until_ready((state, figures))
+        return int(updates * config.samples)
+
+    return work
+
+
+def strong(tree: Any) -> Any:
+    """Give every leaf a type that no update changes: gymnax resets to weakly typed numbers, which would trace twice."""
+    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), tree)
+
+
+def control_work(name: str, ppo: PPOConfig, copies: int, hidden: tuple[int, ...], updates: int) -> Work:
+    """Return the work of some updates of our learner on an environment of gymnax, in one compiled call."""
+    env, params = gymnax.make(name)
+    control = make_control(env, params, ppo, copies, hidden, updates)
+    program = jax.jit(partial(train_control, control, updates=updates), donate_argnums=0)
+    state = jax.jit(lambda params: strong(init_control(control, params, 0)))(params)  # no two leaves share a buffer
+
+    def work() -> int:
+        nonlocal state
+        state, figures = program(state, params)
+        jax.block_until_ready((state, figures))
+        return updates * copies * ppo.rollout_length
+
+    return work

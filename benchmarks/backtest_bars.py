@@ -100,11 +100,14 @@ def run(table: MarketTable, name: str, quick: bool) -> Report:
     ratios[f"the same{SELDOM}"] = rates[OURS + SELDOM].median / rates[OLD + SELDOM].median
     best = max((each for each in rates if each.startswith("lanes")), key=lambda each: rates[each].median)
     ratios[f"{best} / {OURS}"] = rates[best].median / mine
+    ratios |= {f"{each}, thousand bars a second": rates[each].median / 1e3 for each in (OURS, best)}
+    targets = {f"{OURS} / {OLD}": 20.0, f"{OURS}, thousand bars a second": 10.0}
+    targets |= {f"{best}, thousand bars a second": 1000.0} if symbols == 1 else {}
     about: dict[str, Any] = {"symbols": symbols, "decisions": span.decisions, "action": config.action}
     about |= {"peer's decisions": short.decisions, "features": table.features.shape[-1]}
     orders = [run_backtest(table, span, config, replay_actor(each, first)).ledger.orders for each in (actions, few)]
     about |= {"orders": len(orders[0]), f"orders{SELDOM}": len(orders[1])}
-    return Report(f"backtest_bars-{name}", "bars per second", about, rates, ratios)
+    return Report(f"backtest_bars-{name}", "bars per second", about, rates, ratios, targets)
 
 
 def main() -> None:

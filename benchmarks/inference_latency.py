@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO
 
-from benchmarks.harness import Report, Work, measure, parse_options, publish
+from benchmarks.harness import AtMost, Report, Work, measure, parse_options, publish
 from eval_bridge.live import LiveWindow
 from eval_bridge.policy import NumpyPolicy
 from eval_bridge.spec import NetworkConfig, parameter_shapes
@@ -111,10 +111,15 @@ def main() -> None:
         f"{dense}, microseconds": 1e6 / rates[dense].median,
         f"{lstm}, milliseconds": 1e3 / rates[lstm].median,
     }
+    targets = {
+        f"{dense} / SB3 predict at its best": 10.0,
+        f"{dense}, microseconds": AtMost(12.0),
+        f"{lstm}, milliseconds": AtMost(3.0),
+    }
     about = {"inputs": SYMBOLS * (FEATURES + 4), "layers": f"{WIDTH}, {WIDTH}, {SYMBOLS}", "window": WINDOW}
     about |= {"branches": multiscale.branches, "hidden": multiscale.hidden, "features": WINDOW_FEATURES}
     about |= {"torch": torch.__version__, "threads tried": THREADS}
-    publish(Report("inference_latency", "decisions per second", about, rates, ratios), quick)
+    publish(Report("inference_latency", "decisions per second", about, rates, ratios, targets), quick)
 
 
 if __name__ == "__main__":

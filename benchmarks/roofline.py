@@ -121,7 +121,8 @@ def subjects() -> dict[str, tuple[Callable[[], int], Cost]]:
     features = mlp.market.features.shape[-1]
 
     def walk(params: Any, parts: Parts) -> Any:
-        return collect(parts.setup, parts.state._replace(params=params), parts.market, jax.random.key(0))[1].reward
+        state = parts.state._replace(params=params)
+        return collect(parts.setup, state, parts.market, jax.random.key(0))[1]._replace(episodes=None)
 
     def encoded(params: Any, parts: Parts, sign: float) -> jax.Array:
         return sign * jnp.sum(encode(params, parts.setup, parts.samples, parts.steps))
@@ -157,9 +158,9 @@ def main() -> None:
             ("random", cost.random / random),
         ):
             ratios[f"{name}: {bound} / its time"] = time / seconds
-    shown = {name: Rate(*(each * tops[name][1] / 1e9 for each in rates[name][:3])) for name in tops}
+    shown = {name: Rate(*(each * tops[name][1] / 1e6 for each in rates[name][:3])) for name in tops}
     shown |= {name: rates[name] for name in parts}
-    publish(Report("roofline", "10^9 operations, or calls, a second", {"loop": LOOP}, shown, ratios), quick)
+    publish(Report("roofline", "million operations, or calls, a second", {"loop": LOOP}, shown, ratios), quick)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def main() -> None:
     parser = option_parser("How the cost grows with environments, symbols, bars, window and hidden units.")
     parser.add_argument("--plot", action="store_true", help="draw the figures into docs/images/")
     options = parser.parse_args()
-    sweeps, repeats = (QUICK, 2) if options.quick else (SWEEPS, 5)
+    sweeps, repeats = (QUICK, 2) if options.quick else (SWEEPS, 3)
     rates: dict[str, Rate] = {}
     for dimension, sweep in sweeps.items():
         rates |= run_sweep(dimension, sweep, repeats)

@@ -72,8 +72,7 @@ class ControlState(NamedTuple):
     opt_state: Any
     obs: jax.Array  # [E, O]
     env_state: Any  # leaves [E, ...]
-    length: jax.Array  # [E] steps of the running episode
-    total: jax.Array  # [E] its rewards
+    total: jax.Array  # [E] rewards of the running episode
     key: jax.Array
 
 
@@ -109,8 +108,8 @@ def init_control(control: Control, env_params: Any, seed: int) -> ControlState:
         jax.random.split(key_reset, control.num_envs), env_params
     )
     params = control.network.init(key_params, obs)["params"]
-    length, total = jnp.zeros((2, control.num_envs), jnp.float32)
-    state = ControlState(params, control.optimizer.init(params), obs, env_state, length, total, key)
+    total = jnp.zeros(control.num_envs, jnp.float32)
+    state = ControlState(params, control.optimizer.init(params), obs, env_state, total, key)
     return jax.tree.map(lambda leaf: jax.lax.convert_element_type(jnp.copy(leaf), leaf.dtype), state)
 
 
@@ -138,7 +137,6 @@ def collect(control: Control, state: ControlState, env_params: Any, key: jax.Arr
         )
         total, nothing = carry.total + reward, jnp.zeros_like(carry.total)
         after = carry._replace(obs=obs, env_state=env_state, total=jnp.where(ended, nothing, total))
-        after = after._replace(length=jnp.where(ended, nothing, carry.length + 1))
         returned = jnp.where(ended, total, nothing)
         return after, Steps(carry.obs, final, action, log_prob, value, reward, terminated, truncated, returned)
 

@@ -34,13 +34,12 @@ def test_a_rollout_ends_episodes_in_place(name: str) -> None:
     then = np.concatenate([steps.obs[1:], after.obs[None]])
     np.testing.assert_array_equal(then[~ended], np.asarray(steps.final)[~ended])
     assert (np.abs(then[ended] - np.asarray(steps.final)[ended]).max(axis=-1) > 1e-4).all()
-    length = np.zeros(ENVS)
-    for row, end in zip(np.asarray(steps.returned), ended, strict=True):
-        length += 1
-        if name == "CartPole-v1":
-            np.testing.assert_array_equal(row[end], length[end])  # a reward of one a step
-        length[end] = 0
-    np.testing.assert_array_equal(after.length, length)
+    total = np.zeros(ENVS)
+    for reward, returned, end in zip(*map(np.asarray, (steps.reward, steps.returned, ended)), strict=True):
+        total += reward
+        np.testing.assert_allclose(returned, np.where(end, total, 0), rtol=1e-5)
+        total[end] = 0
+    np.testing.assert_allclose(after.total, total, rtol=1e-5)
 
 
 def test_truncated_episodes_are_bootstrapped_and_terminated_ones_are_not() -> None:

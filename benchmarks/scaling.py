@@ -1,6 +1,6 @@
 """How the cost grows: `python -m benchmarks.scaling [--quick] [--plot]`.
 
-One number at a time is changed, from a base of 4,096 environments, 1 symbol, 5,000 bars and 64 units: environments,
+One number at a time is changed, from a base of 1,024 environments, 1 symbol, 5,000 bars and 64 units: environments,
 symbols, bars, the length of the only LSTM branch (the window), and hidden units (of the encoder and of the heads).
 `steps` walks the lanes under random actions; `mlp` and `lstm` train. `--plot` draws the figures into docs/images/.
 """
@@ -20,7 +20,7 @@ IMAGES = ROOT / "docs" / "images"
 class Point(NamedTuple):
     """The sizes of one measurement."""
 
-    environments: int = 4096
+    environments: int = 1024
     symbols: int = 1
     bars: int = 5000
     window: int = 60
@@ -35,11 +35,11 @@ class Sweep(NamedTuple):
 
 
 SWEEPS = {
-    "environments": Sweep((256, 1024, 4096, 16384), ("steps", "mlp", "lstm")),
-    "symbols": Sweep((1, 3, 10, 30), ("steps", "mlp")),
-    "bars": Sweep((1000, 5000, 25000), ("steps", "mlp", "lstm")),
-    "window": Sweep((15, 30, 60, 120, 240), ("lstm",)),
-    "hidden": Sweep((32, 64, 128, 256), ("mlp", "lstm")),
+    "environments": Sweep((256, 1024, 4096), ("steps", "mlp")),
+    "symbols": Sweep((1, 3, 10, 30), ("steps",)),
+    "bars": Sweep((1000, 5000, 25000), ("steps",)),
+    "window": Sweep((15, 60, 240), ("lstm",)),
+    "hidden": Sweep((32, 64, 128), ("mlp", "lstm")),
 }
 QUICK = {"environments": Sweep((256, 4096), ("steps",)), "window": Sweep((15, 120), ("lstm",))}
 

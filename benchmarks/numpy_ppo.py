@@ -17,10 +17,10 @@ from jaxtrade.market.table import MarketTable
 from train.config import PPOConfig, TrainConfig
 from train.distributions import Distribution
 from train.gae import gae
-from train.learner import ROWS
 from train.losses import Batch, normalize_advantages, ppo_loss
 from train.networks import Policy, init_params, make_policy
 from train.optimizer import apply_gradients, make_optimizer
+from train.parts import mean_in_parts
 
 
 class Trajectory(NamedTuple):
@@ -77,27 +77,13 @@ def learn(
     def step(carry: tuple[Any, Any], which: jax.Array) -> tuple[tuple[Any, Any], jax.Array]:
         params, opt_state = carry
         observation, batch = jax.tree.map(lambda leaf: leaf[which], flat)
-        loss, grads = in_parts(jax.value_and_grad(loss_of), params, (observation, normalize_advantages(batch)))
+        loss, grads = mean_in_parts(jax.value_and_grad(loss_of), params, (observation, normalize_advantages(batch)))
         return apply_gradients(brain.optimizer, grads, opt_state, params), loss
 
     orders = jax.vmap(lambda each: jax.random.permutation(each, count))(jax.random.split(key, ppo.epochs))
     orders = orders.reshape(ppo.epochs * ppo.minibatches, -1)
     (params, opt_state), losses = jax.lax.scan(step, (params, opt_state), orders)
     return params, opt_state, jnp.mean(losses)
-
-
-def in_parts(function: Callable[[Any, Any], Any], params: Any, minibatch: Any) -> Any:
-    """Return the mean of a function over equal parts of a minibatch that fit the cache, as our learner does it."""
-    count = len(jax.tree.leaves(minibatch)[0])
-    parts = max(1, count // ROWS) if jax.default_backend() == "cpu" else 1
-    while count % parts:
-        parts -= 1
-    split = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), minibatch)
-    first, rest = (jax.tree.map(lambda leaf, cut=cut: leaf[cut], split) for cut in (0, slice(1, None)))
-    total, _ = jax.lax.scan(
-        lambda total, part: (jax.tree.map(jnp.add, total, function(params, part)), None), function(params, first), rest
-    )
-    return jax.tree.map(lambda leaf: leaf / parts, total)
 
 
 class NumpyPPO:

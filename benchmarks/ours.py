@@ -42,17 +42,12 @@ def train_work(table: MarketTable, config: TrainConfig, updates: int) -> Work:
     return work
 
 
-def strong(tree: Any) -> Any:
-    """Give every leaf a type that no update changes: gymnax resets to weakly typed numbers, which would trace twice."""
-    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), tree)
-
-
 def control_work(name: str, ppo: PPOConfig, copies: int, hidden: tuple[int, ...], updates: int) -> Work:
     """Return the work of some updates of our learner on an environment of gymnax, in one compiled call."""
     env, params = gymnax.make(name)
     control = make_control(env, params, ppo, copies, hidden, updates)
     program = jax.jit(partial(train_control, control, updates=updates), donate_argnums=0)
-    state = jax.jit(lambda params: strong(init_control(control, params, 0)))(params)  # no two leaves share a buffer
+    state = init_control(control, params, 0)
 
     def work() -> int:
         nonlocal state

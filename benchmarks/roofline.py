@@ -124,19 +124,18 @@ def subjects() -> dict[str, tuple[Callable[[], int], Cost]]:
         state = parts.state._replace(params=params)
         return collect(parts.setup, state, parts.market, jax.random.key(0))[1]._replace(episodes=None)
 
-    def encoded(params: Any, parts: Parts, sign: float) -> jax.Array:
-        return sign * jnp.sum(encode(params, parts.setup, parts.samples, parts.steps))
+    def encoded(params: Any) -> jax.Array:
+        return jnp.sum(encode(params, recurrent.setup, recurrent.samples, recurrent.steps))
 
     def gradient(params: Any) -> Any:
         return minibatch_gradient(params, mlp.setup, mlp.samples, mlp.steps)[0]
 
-    slope = jax.grad(lambda params: encoded(params, recurrent, 1.0))
     forward = head_cost(config, samples, backward=False)
     return {
         "rollout, mlp": (repeated(lambda p: walk(p, mlp), mlp.state.params), forward._replace(random=2 * samples)),
         "minibatch, head": (repeated(gradient, mlp.state.params), head_cost(config, minibatch, backward=True)),
         "minibatch, multiscale_lstm encoder": (
-            repeated(slope, recurrent.state.params),
+            repeated(jax.grad(encoded), recurrent.state.params),
             encoder_cost(recurrent.setup.config, features, windows, backward=True),
         ),
     }

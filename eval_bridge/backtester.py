@@ -129,8 +129,8 @@ def run_backtest(table: MarketTable, span: Range, config: EnvConfig, actor: Acto
     return Backtest(table, span, config, history, books.ledger)
 
 
-def market_row(table: MarketTable, bar: int) -> tuple[Known, Outcome]:
-    """Return row `bar` of the table, leaves [N]."""
+def market_row(table: MarketTable, bar: int | npt.NDArray[np.intp]) -> tuple[Known, Outcome]:
+    """Return row `bar` of the table, leaves [N], or the rows of bars [K], leaves [K, N]."""
     known = Known(*(None if leaf is None else leaf[bar] for leaf in table.known))
     return known, Outcome(*(None if leaf is None else leaf[bar] for leaf in table.outcome))
 

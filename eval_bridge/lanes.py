@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eval_bridge.backtester import market_row
 from eval_bridge.policy import NumpyPolicy
 from jaxtrade.assemble import rule_book, rule_params
 from jaxtrade.config import EnvConfig
 from jaxtrade.errors import InputError
 from jaxtrade.market.table import MarketTable
-from jaxtrade.rules import Account, AccountView, Known, Outcome, Record, RuleParams, advance, observe, open_account
+from jaxtrade.rules import Account, AccountView, Record, RuleParams, advance, observe, open_account
 
 FloatArray = npt.NDArray[np.float64]
 Bars = npt.NDArray[np.intp]
@@ -83,7 +84,7 @@ def run_lanes(
     xp = Wide()
     for step in range(steps):
         bars = first + step
-        known, outcome = _rows(table, bars)
+        known, outcome = market_row(table, bars)
         action = np.asarray(actor(bars, observe(xp, book, account, known, params)))
         after, record = advance(xp, book, params, account, action, known, outcome)
         account = after if tally.all_alive else _choose(tally.alive, after, account)
@@ -109,12 +110,6 @@ def _check(table: MarketTable, first: Bars, steps: int) -> None:
             f"{len(first)} lanes of {steps} decisions from bar {low} to {high + steps}",
             f"Take one lane and one decision at least, between bar {whole.first} and {whole.last}",
         )
-
-
-def _rows(table: MarketTable, bars: Bars) -> tuple[Known, Outcome]:
-    """Return the rows of the lanes' bars, leaves [K, N]."""
-    known = Known(*(None if leaf is None else leaf[bars] for leaf in table.known))
-    return known, Outcome(*(None if leaf is None else leaf[bars] for leaf in table.outcome))
 
 
 def _choose(alive: npt.NDArray[np.bool_], after: Account, before: Account) -> Account:

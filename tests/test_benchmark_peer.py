@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import harness, numpy_env, numpy_ppo
+from benchmarks import harness, numpy_env
 from benchmarks.harness import AtMost, Rate, Report, best_of, measure, ratio
 from benchmarks.numpy_env import NumpyEnv, market_of, rules_of
 from benchmarks.numpy_ppo import NumpyPPO
@@ -21,6 +21,7 @@ from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.market.table import MarketTable, build_table
 from jaxtrade.rules import Known, Outcome, Record, advance, observe, open_account
 from tests.conftest import small_config
+from train.parts import mean_in_parts
 
 ACCOUNTS, STEPS = 48, 250
 SHORT = EnvConfig(
@@ -197,8 +198,8 @@ def test_the_peer_learner_learns_from_what_it_did(small_table: MarketTable) -> N
 
 def test_the_peer_learner_takes_a_minibatch_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     minibatch = np.arange(24.0).reshape(12, 2)
-    monkeypatch.setattr(numpy_ppo, "ROWS", 4)
-    found = numpy_ppo.in_parts(lambda scale, part: scale * part.mean(axis=0), 3.0, minibatch)
+    monkeypatch.setattr("train.parts.ROWS", 4)
+    found = mean_in_parts(lambda scale, part: scale * part.mean(axis=0), 3.0, minibatch)
     np.testing.assert_allclose(found, 3 * minibatch.mean(axis=0), rtol=1e-6)
 
 

@@ -15,10 +15,12 @@ import optax
 from train.config import PPOConfig
 from train.distributions import CATEGORICAL, GAUSSIAN, Distribution, GaussianParams
 from train.gae import gae
-from train.learner import ROWS, Metrics, descend
+from train.learner import Metrics, descend
 from train.losses import Batch, normalize_advantages, ppo_loss
 from train.networks import ORTHOGONAL, Dense, gather_rows
 from train.optimizer import make_optimizer
+from train.parts import mean_in_parts
+from train.rollout import where_lane
 
 
 class ActorCritic(nn.Module):
@@ -131,7 +133,7 @@ def collect(control: Control, state: ControlState, env_params: Any, key: jax.Arr
             fresh = jax.vmap(env.reset_env, (0, None))(keys[1], env_params)
         ended = terminated | truncated
         obs, env_state = jax.tree.map(
-            lambda new, old: jnp.where(ended.reshape(-1, *(1,) * (old.ndim - 1)), new, old.astype(new.dtype)),
+            lambda new, old: where_lane(ended, new, old.astype(new.dtype)),
             fresh,
             (final, reached),
         )
@@ -155,21 +157,12 @@ def estimate(control: Control, params: Any, steps: Steps) -> Batch:
 
 def minibatch_gradient(params: Any, control: Control, obs: jax.Array, batch: Batch) -> tuple[Any, Metrics]:
     """Return the gradient of the loss of a minibatch, leaves [B, ...], in parts that fit a processor's cache."""
-    size = obs.shape[0]
-    most = 1 if jax.default_backend() != "cpu" else max(1, size // ROWS)
-    parts = max(parts for parts in range(1, most + 1) if size % parts == 0)
 
     def loss(params: Any, obs: jax.Array, batch: Batch) -> tuple[jax.Array, Metrics]:
         return ppo_loss(*control.network.apply({"params": params}, obs), batch, control.distribution, control.ppo)
 
-    def part(total: Any, now: tuple[jax.Array, Batch]) -> tuple[Any, Metrics]:
-        grads, metrics = jax.grad(loss, has_aux=True)(params, *now)
-        return jax.tree.map(jnp.add, total, grads), metrics
-
-    whole = obs, normalize_advantages(batch)
-    split = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), whole)
-    grads, metrics = jax.lax.scan(part, jax.tree.map(jnp.zeros_like, params), split)
-    return jax.tree.map(lambda leaf: leaf / parts, grads), jax.tree.map(jnp.mean, metrics)
+    gradient = jax.grad(loss, has_aux=True)
+    return mean_in_parts(lambda params, part: gradient(params, *part), params, (obs, normalize_advantages(batch)))
 
 
 def update(control: Control, state: ControlState, env_params: Any) -> tuple[ControlState, Metrics]:

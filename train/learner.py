@@ -15,12 +15,12 @@ from train.losses import Batch, normalize_advantages, ppo_loss
 from train.networks import gather_rows
 from train.normalize import scale_reward, update_reward_scale
 from train.optimizer import apply_gradients
+from train.parts import count_parts
 from train.rollout import Rollout, collect, episode_sums, where_lane
 from train.state import Setup, TrainState, fresh_accounts
 
 Metrics = dict[str, jax.Array]
 CHUNK = 64  # most updates of one compiled call
-ROWS = 4096  # of the head in one part of a minibatch: their layers stay in the cache, and products are still fast
 
 
 def update(setup: Setup, state: TrainState, env_params: EnvParams) -> tuple[TrainState, Metrics]:
@@ -114,7 +114,7 @@ def minibatch_gradient(params: Any, setup: Setup, samples: Samples, steps: jax.A
     """
     market, to_params = jax.vjp(lambda each: encode(each, setup, samples, steps), params)
     batch = normalize_advantages(take_steps(samples.batch, steps))
-    parts = count_parts(samples, steps.shape[1])
+    parts = count_parts(steps.shape[1], samples.assets[:, 0, ..., 0].size)
 
     def split(leaf: jax.Array) -> jax.Array:
         """[G, n, ...] -> [parts, G, n / parts, ...]."""
@@ -133,16 +133,6 @@ def minibatch_gradient(params: Any, setup: Setup, samples: Samples, steps: jax.A
     through = to_params(jnp.swapaxes(dmarket, 0, 1).reshape(market.shape))[0]
     grads = jax.tree.map(lambda head, encoder: (head + encoder) / parts, total, through)
     return grads, jax.tree.map(jnp.mean, metrics)
-
-
-def count_parts(samples: Samples, steps: int) -> int:
-    """Return into how many parts the head takes a minibatch: on a CPU, what a part holds should fit the cache."""
-    if jax.default_backend() != "cpu":
-        return 1
-    each = samples.assets[:, 0, ..., 0].size  # rows of the head for one step
-    return max(
-        parts for parts in range(1, steps + 1) if steps % parts == 0 and (parts == 1 or each * steps >= parts * ROWS)
-    )
 
 
 def draw_minibatches(setup: Setup, key: jax.Array) -> jax.Array:

@@ -62,7 +62,7 @@ def test_parts_of_a_minibatch_are_the_minibatch(monkeypatch: pytest.MonkeyPatch)
     )
     found = []
     for rows in (4096, 32):
-        monkeypatch.setattr(room, "ROWS", rows)
+        monkeypatch.setattr("train.parts.ROWS", rows)
         found.append(room.minibatch_gradient(state.params, control, *flat))
     for one, other in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tests.helpers.learning import minibatch_loss, world_of
-from train.learner import count_parts, head_loss, minibatch_gradient
+from train.learner import head_loss, minibatch_gradient
 from train.losses import normalize_advantages
+from train.parts import count_parts
 
 RUINS = "mlp, continuous, ruins"
 
@@ -17,8 +18,9 @@ def in_parts(monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[Any, Any, dict
     """Return the gradient in four parts and all at once, and the figures of both."""
     (setup, _, state), fresh = world_of(name, double=True)
     params, steps = jax.tree.map(lambda leaf: leaf * 1.01, state.params), fresh.steps[0]
-    monkeypatch.setattr("train.learner.ROWS", fresh.samples.assets[:, 0, ..., 0].size * steps.shape[1] // 4)
-    assert count_parts(fresh.samples, steps.shape[1]) == 4
+    rows = fresh.samples.assets[:, 0, ..., 0].size
+    monkeypatch.setattr("train.parts.ROWS", rows * steps.shape[1] // 4)
+    assert count_parts(steps.shape[1], rows) == 4
     parts, figures = jax.jit(lambda each: minibatch_gradient(each, setup, fresh.samples, steps))(params)
     whole, wanted = jax.jit(jax.grad(lambda each: minibatch_loss(each, setup, fresh.samples, steps), has_aux=True))(
         params

@@ -18,7 +18,7 @@ test: .venv/installed ## lint, types, import contracts, tests
 	$(BIN)/python -m pytest
 
 nightly: .venv/installed ## the heavier proofs
-	$(BIN)/python -m pip install --quiet --editable ".[dev,bench]"
+	$(BIN)/python -m pip install --quiet --editable ".[dev,bench,live]"
 	$(BIN)/python -m pytest -m nightly
 
 bench: .venv/installed ## speed, as ratios to peers in the same run

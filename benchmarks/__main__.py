@@ -22,6 +22,7 @@ SCRIPTS = (
     "compile_time",
     "memory",
     "scaling",
+    "load_bars",
     "roofline",
 )
 

@@ -16,8 +16,9 @@ from eval_bridge.lanes import run_lanes
 from jaxtrade.assemble import rule_params
 from jaxtrade.config import EnvConfig, MarketConfig
 from jaxtrade.envs.synthetic import synthetic_table
+from jaxtrade.market.loading import load_table
 from jaxtrade.market.splits import Range
-from jaxtrade.market.table import MarketTable, load_table
+from jaxtrade.market.table import MarketTable
 
 MANY, LANES, CALM = 30, (1000, 4000), 0.1
 OURS, OLD, SELDOM = "jaxtrade", "pandas and deques", ", one order in ten"

@@ -17,7 +17,8 @@ from benchmarks.walks import ACCOUNTS, LENGTH, gymnax_work, lanes_work
 from jaxtrade.config import EnvConfig, MarketConfig
 from jaxtrade.envs.synthetic import synthetic_table
 from jaxtrade.envs.trading import TradingCore, make_env_params
-from jaxtrade.market.table import MarketTable, load_table
+from jaxtrade.market.loading import load_table
+from jaxtrade.market.table import MarketTable
 
 BATCHES = (16, 64, 256, 1024, 4096, 16384)
 MANY = 30  # symbols of the second market

@@ -20,7 +20,8 @@ from benchmarks.harness import RESULTS, option_parser, surroundings
 from jaxtrade.config import CostConfig, EnvConfig, MarketConfig
 from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.envs.trading import make_env_params
-from jaxtrade.market.table import MarketTable, build_table, load_table
+from jaxtrade.market.loading import load_table
+from jaxtrade.market.table import MarketTable, build_table
 from train.config import TrainConfig
 from train.evaluate import compile_evaluation
 from train.learner import compile_chunk

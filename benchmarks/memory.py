@@ -33,7 +33,7 @@ GROWTH = """
 import json, resource, sys
 from pathlib import Path
 import jax, jax.numpy as jnp
-from jaxtrade.market.table import load_table
+from jaxtrade.market.loading import load_table
 from train.config import TrainConfig
 from train.programs import make_programs, setup_for, start_state
 

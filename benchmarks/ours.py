@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.harness import Work
-from jaxtrade.config import FeatureConfig, MarketConfig
+from jaxtrade.config import Features, MarketConfig
 from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.envs.trading import make_env_params
 from jaxtrade.market.table import MarketTable, build_table
@@ -17,10 +17,13 @@ from train.control import init_control, make_control, train_control
 from train.learner import compile_chunk
 from train.state import init_state, make_setup
 
-SIXTEEN = FeatureConfig(returns=(1, 2, 3, 4, 5, 10, 20, 40), ema=(10, 20, 30))  # and five more: 16 features
+SIXTEEN: Features = dict(MarketConfig().features) | {
+    "lagged_returns": (1, 2, 3, 4, 5, 10, 20, 40),
+    "ema": (10, 20, 30),  # and five more: 16 features
+}
 
 
-def random_market(symbols: int, bars: int, window: int, features: FeatureConfig = SIXTEEN) -> MarketTable:
+def random_market(symbols: int, bars: int, window: int, features: Features = SIXTEEN) -> MarketTable:
     """Return a table of random walks with 16 features a symbol."""
     return build_table(random_bars(bars, symbols), MarketConfig(features=features), window)
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from benchmarks.harness import Rate, Report, measure, parse_options, publish
 from eval_bridge.spec import NetworkConfig
 from jaxtrade.envs.trading import EnvParams, make_env_params
-from jaxtrade.market.table import load_table
+from jaxtrade.market.loading import load_table
 from train.config import TrainConfig
 from train.learner import draw_minibatches, encode, estimate, make_samples, minibatch_gradient
 from train.rollout import collect

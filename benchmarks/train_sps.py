@@ -14,7 +14,8 @@ from benchmarks.numpy_ppo import NumpyPPO
 from benchmarks.ours import control_work, random_market, train_work
 from eval_bridge.spec import NetworkConfig
 from jaxtrade.config import EnvConfig
-from jaxtrade.market.table import MarketTable, load_table
+from jaxtrade.market.loading import load_table
+from jaxtrade.market.table import MarketTable
 from train.config import PPOConfig, TrainConfig
 
 KINDS = ("mlp", "multiscale_lstm")

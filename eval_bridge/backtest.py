@@ -13,8 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from eval_bridge.describe import describe, trial_text
+from jaxtrade import trials
 from jaxtrade.command import CommandParser
+from jaxtrade.config import EnvConfig
 from jaxtrade.errors import InputError, run_command
+from jaxtrade.market.flags import add_load_flags, load_config
 from jaxtrade.market.splits import SPLITS
 
 
@@ -34,9 +38,17 @@ def command(argv: list[str]) -> int:
     if not args.allow_uncertified:
         require_certificate(path, bundle.manifest)
     folder = Path(args.out) if args.out else path.parent / "backtest" / args.split
-    result, benchmark = backtest_bundle(bundle, args.data, args.split)
+
+    from eval_bridge.market import load_market, open_range
+    from eval_bridge.policy import make_policy
+
+    policy = make_policy(bundle)
+    table = load_market(bundle.manifest, args.data, load_config(args, bundle.manifest.market.load))
+    ledger = Path(args.trials) if args.trials else trials.ledger_path(path)
+    opened = open_range(ledger, path, table, args.split)
+    result, benchmark = backtest_policy(policy, bundle.manifest.env, table, args.split)
     try:
-        report = write_backtest(folder, bundle, result, benchmark, args.split)
+        report = write_backtest(folder, bundle, result, benchmark, args.split, opened)
     except OSError as error:
         raise InputError(folder, f"cannot be written ({error.strerror})", "Choose another --out") from None
     print_table(json.loads((folder / "metrics.json").read_text()))
@@ -51,6 +63,8 @@ def _parser() -> CommandParser:
     parser.add_argument("--split", choices=SPLITS, default="test", help="range to trade (default: %(default)s)")
     parser.add_argument("--allow-uncertified", action="store_true", help="trade a policy without a parity certificate")
     parser.add_argument("--out", help="folder to write to (default: RUN/backtest/SPLIT)")
+    parser.add_argument("--trials", help="trial ledger to record in (default: trials.jsonl beside the runs)")
+    add_load_flags(parser)
     return parser
 
 
@@ -73,37 +87,26 @@ def bundle_path(path: Path) -> Path:
     return path
 
 
-def backtest_bundle(bundle: Any, data: str | None, split: str) -> tuple[Any, Any]:
-    """Return the backtest of a bundle's policy and of buy and hold over the same bars."""
+def backtest_policy(policy: Any, env: EnvConfig, table: Any, split: str) -> tuple[Any, Any]:
+    """Return the backtest of a policy in a market, and of buy and hold over the same bars."""
     from eval_bridge.backtester import buy_and_hold, policy_actor, run_backtest
-    from eval_bridge.policy import make_policy
-    from jaxtrade.market.scales import Scaler
-    from jaxtrade.market.table import load_table
 
-    manifest = bundle.manifest
-    scaler = Scaler(np.array(manifest.scaler_mean), np.array(manifest.scaler_std), manifest.market.features.clip)
-    market = manifest.market if data is None else manifest.market.model_copy(update={"symbols": ()})
-    table = load_table(data or manifest.data.source, market, manifest.env.window, scaler)
-    if manifest.env.one_symbol and len(table.symbols) != 1:
-        raise InputError(
-            data or manifest.data.source,
-            f"holds {len(table.symbols)} symbols, the policy trades one",
-            "Name a file of one symbol",
-        )
     span = table.span(split)
-    result = run_backtest(table, span, manifest.env, policy_actor(make_policy(bundle), table, span))
-    return result, buy_and_hold(table, span, manifest.env)
+    result = run_backtest(table, span, env, policy_actor(policy, table, span))
+    return result, buy_and_hold(table, span, env)
 
 
-def write_backtest(folder: Path, bundle: Any, result: Any, benchmark: Any, split: str) -> Path:
+def write_backtest(
+    folder: Path, bundle: Any, result: Any, benchmark: Any, split: str, opened: dict[str, Any] | None = None
+) -> Path:
     """Write metrics.json, equity.csv, trades.csv, orders.csv and report.html; return the report's path."""
     from eval_bridge.metrics import compute_metrics
     from eval_bridge.report import render_report
 
     folder.mkdir(parents=True, exist_ok=True)
     metrics = compute_metrics(result, benchmark)
-    about = describe(bundle.manifest, result, split)
-    _write_json(folder / "metrics.json", about | metrics)
+    about = describe(bundle.manifest, result, split) | trial_text(opened)
+    _write_json(folder / "metrics.json", about | metrics | (opened or {}))
     _write_csv(folder / "equity.csv", _equity_rows(result, benchmark))
     times = np.datetime_as_string(result.table.time, unit="s")
     _write_csv(folder / "trades.csv", [_trade_row(trade, times) for trade in result.ledger.trades])
@@ -111,54 +114,6 @@ def write_backtest(folder: Path, bundle: Any, result: Any, benchmark: Any, split
     _write_csv(folder / "orders.csv", list(orders))
     (folder / "report.html").write_text(render_report(result, benchmark, metrics, about), encoding="utf-8")
     return folder / "report.html"
-
-
-def describe(manifest: Any, result: Any, split: str) -> dict[str, str]:
-    """Return what was run, as text; a warning of the data stays with everything made from it."""
-    same = result.table.data_hash == manifest.data.sha256
-    warning = result.table.warning or manifest.data.warning
-    return {
-        "split": split,
-        "symbols": ", ".join(result.table.symbols),
-        "data": manifest.data.source if same else f"not the data of training ({manifest.data.source})",
-        "data_sha256": result.table.data_hash,
-        "network": manifest.network.kind,
-        "action": manifest.env.action,
-        "reward": " + ".join(
-            name if weight == 1 else f"{weight:g} x {name}" for name, weight in manifest.env.reward.items()
-        ),
-        "costs": cost_text(manifest.env.costs),
-        "fill": "the next open" if result.table.config.fill == "next_open" else "the close just observed",
-        "policy": f"deterministic, update {manifest.update}, best of {manifest.validations} validations",
-        **certificate_text(manifest),
-        **({"warning": warning} if warning else {}),
-    }
-
-
-def certificate_text(manifest: Any) -> dict[str, str]:
-    """Return the certificate as text, by row."""
-    certificate, failed = manifest.certificate, f"NOT CERTIFIED: {manifest.uncertified}"
-    if certificate is None:
-        return {"parity": failed}
-    differences = f"{certificate.discrete_explained} explained, {certificate.discrete_unexplained} unexplained"
-    flips = f"{certificate.flips_explained} explained, {certificate.flips_unexplained} unexplained"
-    passed = f"certified over {certificate.bars} validation bars and {certificate.fills} fills"
-    return {
-        "parity": failed if manifest.uncertified else passed,
-        "parity (a) same actions, both engines": f"equity {certificate.engine_error:.2g} apart over the range, "
-        f"{certificate.step_error:.2g} in one bar; discrete differences: {differences}",
-        "parity (b) same inputs, both forward passes": f"{certificate.policy_error:.2g} apart; flips: {flips}",
-        "parity (c) closed loop, not judged": f"final equity {certificate.closed_loop_error:.2g} apart",
-    }
-
-
-def cost_text(costs: Any) -> str:
-    """Return the costs that are not zero, as they are configured."""
-    amounts = {name: value for name, value in costs.model_dump(mode="json").items() if name != "stamp_duty_side"}
-    given = [f"{name} {value}" for name, value in amounts.items() if value != 0]
-    if amounts["stamp_duty_percent"] != 0:
-        given.append(f"stamp duty on {costs.stamp_duty_side}")
-    return ", ".join(given) or "none"
 
 
 def print_table(metrics: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from eval_bridge.spec import ArraySpec, Manifest, parameter_shapes
 from jaxtrade.assemble import rule_book
 from jaxtrade.errors import InputError
+from jaxtrade.market.scales import scaler_from
 
 FloatArray = npt.NDArray[np.float32]
 MANIFEST, GOLDEN = "__manifest__", "golden/"
@@ -44,7 +45,7 @@ def save_bundle(
     """Write a bundle: `fields` are the manifest's, less the arrays. The file appears whole or not at all."""
     arrays = params | {GOLDEN + name: array for name, array in golden.items()}
     arrays = {name: np.array(array, np.float32, order="C") for name, array in arrays.items()}
-    manifest = Manifest(schema_version=2, **fields, arrays={name: array_spec(array) for name, array in arrays.items()})
+    manifest = Manifest(schema_version=3, **fields, arrays={name: array_spec(array) for name, array in arrays.items()})
     text = np.frombuffer(manifest.model_dump_json().encode(), np.uint8)
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz.tmp")
@@ -122,7 +123,11 @@ def _verify_sizes(path: Path, manifest: Manifest, memory: int, golden: dict[str,
         raise InputError(
             path, f"env.window {manifest.env.window} is below the network's reach {reach}", "Export it again"
         )
-    if not features == len(manifest.scaler_mean) == len(manifest.scaler_std) or min(manifest.scaler_std) <= 0:
+    try:
+        scaler = scaler_from(manifest.scaler)
+    except (KeyError, TypeError, ValueError):
+        scaler = None
+    if scaler is None or not features == len(scaler.center) == len(scaler.spread) or not np.all(scaler.spread > 0):
         raise InputError(path, f"the scaler does not fit its {features} features", "Export the policy again")
     rows, symbols = (*golden["rows"], 0, 0)[:2]
     bars = max(rows - reach + 1, 1)

@@ -1,6 +1,6 @@
 """What a bundle says about itself: the manifest, and the shapes that a network must have."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -54,6 +54,8 @@ class DataSpec(Section):
     """First and last time of each range."""
     warning: str | None
     """A flaw of the data that stays with what was made from it."""
+    report: dict[str, Any]
+    """What the gate found, mended and accepted."""
 
 
 class Certificate(Section):
@@ -97,16 +99,29 @@ class Certificate(Section):
         return tuple(text for text, passed in checks.items() if not passed)
 
 
+class LeakCheck(Section):
+    """What `train.leakcheck` found: nothing that is known at a bar may hang on later ones."""
+
+    cuts: int
+    """Bars after which the future was changed, each in three ways."""
+    bars: int
+    findings: tuple[str, ...]
+    """What changed with the future, one line each; empty for a clean policy."""
+    recursion: Float
+    """Largest move of a feature when its history is cut to its warm-up, in standard deviations."""
+    recursion_feature: str
+
+
 class Manifest(Section):
     """Everything about a bundle that is not a parameter."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     network: NetworkConfig
     env: EnvConfig
     market: MarketConfig
     feature_names: tuple[str, ...]
-    scaler_mean: tuple[Float, ...]
-    scaler_std: tuple[Float, ...]
+    scaler: dict[str, Any]
+    """The statistics of the features, as jaxtrade.market.scales writes them."""
     data: DataSpec
     seed: int
     update: int
@@ -115,15 +130,17 @@ class Manifest(Section):
     """Times that a policy of this run was compared on the validation range up to then."""
     certificate: Certificate | None
     """How far both engines and both forward passes agree; None while it is being measured."""
+    leaks: LeakCheck | None
+    """What the leak check found; None while it is being made."""
     versions: dict[str, str]
     arrays: dict[str, ArraySpec]
 
     @property
     def uncertified(self) -> str:
         """Why the policy is not certified; empty if it is."""
-        if self.certificate is None:
-            return "it holds no parity certificate"
-        return "; ".join(self.certificate.failures)
+        if self.certificate is None or self.leaks is None:
+            return "it holds no parity certificate" if self.certificate is None else "it holds no leak check"
+        return "; ".join((*self.certificate.failures, *(f"leak: {finding}" for finding in self.leaks.findings)))
 
 
 def parameter_shapes(

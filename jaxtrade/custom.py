@@ -1,13 +1,11 @@
 """Rewards by name: the rule book's own, or a user's `package.module:function`."""
 
-import importlib
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxtrade.errors import InputError, did_you_mean
+from jaxtrade.importing import import_object
 from jaxtrade.rules.rewards import REWARDS, Reward, stateless
 from jaxtrade.rules.types import Costs, Record, RewardParams
 
@@ -23,30 +21,14 @@ def load_reward(name: str) -> Reward:
     if name in REWARDS:
         return REWARDS[name]
     where = f"env.reward '{name}'"
-    module_name, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise InputError(where, "no such reward", did_you_mean(name, REWARDS))
-    found = getattr(_import(where, module_name), attribute, None)
-    if found is None:
-        raise InputError(where, f"module {module_name} has no {attribute}", REMEDY)
+    found = import_object(where, name, REMEDY)
     reward = found if isinstance(found, Reward) else stateless(found) if callable(found) else None
     if reward is None:
         raise InputError(where, "is no reward", REMEDY)
     check_reward(where, reward)
     return reward
-
-
-def _import(where: str, name: str) -> Any:
-    """Import a module; the current folder counts, as it does under `python -m`."""
-    here = str(Path.cwd())
-    sys.path.append(here)
-    try:
-        return importlib.import_module(name)
-    except (Exception, SystemExit) as error:  # whatever a user's module raises is the user's to mend
-        raise InputError(where, f"cannot be imported: {type(error).__name__}: {error}", REMEDY) from None
-    finally:
-        if here in sys.path:
-            del sys.path[len(sys.path) - 1 - sys.path[::-1].index(here)]
 
 
 def check_reward(where: str, reward: Reward) -> None:

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["JAXTRADE_COMPILATION_CACHE"] = "off"  # the user's own cache is none of a test's business
+os.environ["JAXTRADE_COMPILATION_CACHE"] = "off"  # the user's own caches are none of a test's business
+os.environ["JAXTRADE_TABLE_CACHE"] = "off"
 
 import jax
 import pytest

@@ -34,6 +34,7 @@ PLAIN = "--noconftest"  # NumPy only: no fixtures
 BY_HAND = "tests/rules/test_hand_ledgers.py::test_the_backtester_keeps_the_ledger"
 DECIMAL = ("orders, lots, limits", "continuous, by symbol, short", "weights, triple, short", "proportional")
 SURVIVORS = "tests/rules/test_survivors.py"
+DATA_ROOM = ("tests/market/test_events.py", "tests/market/test_leaks.py")
 TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run, in this order
     "jaxtrade/rules/rewards.py": (PLAIN, "tests/rules/test_rewards.py", "tests/rules/test_reward_promises.py"),
     "jaxtrade/rules": (
@@ -49,7 +50,11 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
         "tests/rules/test_reward_promises.py::test_the_rules_pay_the_reward_of_the_record",
         "tests/rules/test_identities.py",
     ),
-    "jaxtrade/market": (PLAIN, "tests/market/test_table.py", "tests/market/test_clock_kinds.py", BY_HAND),
+    "jaxtrade/market/features": (PLAIN, "tests/market/test_intervals.py", "tests/market/test_features.py"),
+    "jaxtrade/market/scales.py": (PLAIN, "tests/market/test_scales.py"),
+    "jaxtrade/market/splits.py": (PLAIN, "tests/market/test_splits.py"),
+    "jaxtrade/market/events.py": (PLAIN, "tests/market/test_events.py"),
+    "jaxtrade/market": (PLAIN, "tests/market/test_table.py", "tests/market/test_clock_kinds.py", *DATA_ROOM, BY_HAND),
     "jaxtrade/assemble.py": (PLAIN, BY_HAND),
     "jaxtrade/envs/stats.py": ("tests/envs/test_episode_stats.py::test_figures_equal_those_of_the_recorded_steps",),
     "jaxtrade/envs": (SURVIVORS,),
@@ -89,8 +94,8 @@ class Witness:
         files = [Path(file) for module in ours if (file := getattr(module, "__file__", None))]
         if strangers := [str(file) for file in files if not file.is_relative_to(self.house)]:
             self.trouble, self.complaint = "imported from elsewhere", " ".join(strangers)
-        if not any(file == self.house / "jaxtrade/rules/advance.py" for file in files):
-            self.trouble = self.trouble or "the rules were not imported"
+        if not any(self.house / name in files for name in ("jaxtrade/rules/advance.py", "jaxtrade/config/kinds.py")):
+            self.trouble = self.trouble or "nothing of ours was imported"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -134,11 +134,11 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         "|the network needs (|. " + AGAIN,
     ),
     "short scaler": (
-        lambda: with_manifest(lambda m: m["scaler_mean"].pop()),
+        lambda: with_manifest(lambda m: m["scaler"]["center"].pop()),
         f"the scaler does not fit its 12 features. {AGAIN}",
     ),
     "scaler of 0": (
-        lambda: with_manifest(lambda m: m.update(scaler_std=[0.0] * 12)),
+        lambda: with_manifest(lambda m: m["scaler"].update(spread=[0.0] * 12)),
         f"the scaler does not fit its 12|{AGAIN}",
     ),
     "golden too short": (
@@ -199,8 +199,8 @@ def test_bad_data_for_a_good_bundle(tmp_path: Path, run: Runner) -> None:
     write_lines(tmp_path / "text.csv", [*price_lines()[:-1], "2010-01-01,1,1,1,x,1"])
     before = contents(tmp_path)
     for data, pieces in {
-        "none.csv": "none.csv: no such file or folder. Check the path",
-        "text.csv": "text.csv: row 601 column 'close': 'x' is not a number. ",
+        "none.csv": "none.csv: no such file or folder|Check the path",
+        "text.csv": "E-DATA-020 text.csv row 601 (2010-01-01 00:00:00) column 'close' symbol text: 'x' is no number",
         "short.csv": "range 'test': holds no decision: 99 bars, 159 of them needed as history|give more bars",
     }.items():
         assert_refused(run("backtest", "policy.npz", "--data", data), pieces)

@@ -64,14 +64,17 @@ COMMAND_LINES = {
         "ppo --env.action positions --env.positions -1 0 1",
         "positions holds -1.0, which needs allow_sh",
     ),
-    "date": ("ppo --market.split.train-until 2010-13-01", f"--market.split.train-until: |got '2010-13-01'. {HELP}"),
+    "date": (
+        "ppo --market.split.train-until 2010-13-01",
+        f"--market.split.train-until: must be a date such as|got '2010-13-01'. {HELP}",
+    ),
     "config": ("ppo --config nope.yaml", "nope.yaml: no such configuration file or preset. Known: "),
     "preset": ("ppo --config smok", "smok: no such configuration file or preset. Did you mean 'smoke'?"),
     "resume nothing": ("ppo --resume runs/none", "runs/none: no run to resume: it holds no config.yaml. Name a folder"),
-    "sample": ("ppo --data sample:nasdak", "sample:nasdak: no such sample. Did you mean 'nasdaq'?"),
+    "sample": ("ppo --data sample:nasdak", "E-DATA-001 sample:nasdak: no such sample (Did you mean 'nasdaq'?)"),
     "symbol": (
         "ppo --market.symbols nasdak",
-        "sample:nasdaq: symbol 'nasdak' is not in the data. Did you mean 'nasdaq'?",
+        "E-DATA-009 sample:nasdaq: symbol 'nasdak' is not in the data (Did you mean 'nasdaq'?)",
     ),
     "window beyond the data": ("ppo --env.window 6000", "range 'train': holds no decision: 5031 bars, 6129 of them"),
     "dates in the wrong order": (
@@ -98,16 +101,19 @@ def test_command_lines(tmp_path: Path, run: Runner, what: str) -> None:
 
 
 DATA = {
-    "missing": (None, "prices.csv: no such file or folder. Check the path, or use --data sample:nasdaq"),
-    "empty": ([], "prices.csv: the file is empty. Give a header line"),
-    "only a header": (LINES[:1], "prices.csv: the file holds no rows. Give at least a few hundred bars"),
+    "missing": (
+        None,
+        "prices.csv: no such file or folder|Check the path, or use --data sample:nasdaq. Nothing was written",
+    ),
+    "empty": ([], "E-DATA-002 prices.csv: the file is empty|Give at least"),
+    "only a header": (LINES[:1], "E-DATA-002 prices.csv: the file holds no rows|Give at least a few hundred bars"),
     "no close": (
         [LINES[0].replace("close", "clse"), *LINES[1:]],
         "prices.csv: column 'close' is missing; found|Add or",
     ),
     "text": (
         [*LINES[:5], LINES[5].replace("2000-01-07T00:00:00,", "2000-01-07,x"), *LINES[6:]],
-        "row 6 column 'open': 'x",
+        "E-DATA-020 prices.csv row 6 (2000-01-07 00:00:00) column 'open' symbol prices: 'x",
     ),
     "short": (LINES[:100], "range 'train': holds no decision: 99 bars, 389 of them needed as history|give more bars"),
 }
@@ -209,7 +215,7 @@ def test_unknown_checkpoints(old_run: Path, run: Runner) -> None:
 
 def test_data_that_changed_its_columns_since_the_run(old_run: Path, run: Runner) -> None:
     write_lines(old_run.parent / "prices.csv", [LINES[0].replace("open", "start"), *LINES[1:]])
-    assert_refused(run("export", str(old_run)), "prices.csv: column 'open' is missing; found|Add or rename 'open'")
+    assert_refused(run("export", str(old_run)), "prices.csv: column 'open' is missing; found|Add or rename the column")
     assert not (old_run / "policy.npz").exists()
 
 
@@ -224,7 +230,7 @@ def spawn(folder: Path, module: str, *arguments: str) -> Ran:
     ("module", "arguments", "pieces"),
     [
         ("train.ppo", ("--num-env", "4"), "unknown argument '--num-env'. Did you mean '--num-envs'?"),
-        ("train.ppo", ("--data", "none.csv"), "none.csv: no such file or folder. Check the path"),
+        ("train.ppo", ("--data", "none.csv"), "none.csv: no such file or folder|Check the path"),
         ("train.export", ("none",), "none: no run here: config.yaml is missing. Name a folder"),
         ("eval_bridge.backtest", ("none",), "none: no such policy bundle. Train first"),
     ],
@@ -247,7 +253,7 @@ print("exit", code, "heavy", sorted(heavy))
 """
 
 
-@pytest.mark.parametrize("module", ["train.ppo", "train.export", "eval_bridge.backtest"])
+@pytest.mark.parametrize("module", ["train.ppo", "train.export", "train.leakcheck", "eval_bridge.backtest"])
 @pytest.mark.parametrize("argument", ["--help", "--hepl"])
 def test_help_and_errors_do_not_wait_for_jax(module: str, argument: str) -> None:
     ran: subprocess.CompletedProcess[str] = run_python(

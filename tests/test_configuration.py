@@ -110,13 +110,12 @@ def test_flags_change_one_key_of_a_section_of_the_file() -> None:
 
 def test_dotted_flags() -> None:
     config = parse(
-        *("--network.branches", "1", "5", "20", "--market.features.macd", "5", "9", "3"),
+        *("--network.branches", "1", "5", "20", "--market.features", "macd=5,9,3", "rsi", "returns=1"),
         *("--market.symbols", "MSFT", "AAPL", "--env.allow_short", "--no-tensorboard", "--ppo.learning-rate=3e-4"),
-        *("--market.split.train-until", "2010-06-30", "--name", "a=b", "--market.features.returns=1", "4"),
+        *("--market.split.train-until", "2010-06-30", "--name", "a=b"),
     )
     assert config.network.branches == (1, 5, 20)
-    assert config.market.features.macd == (5, 9, 3)
-    assert config.market.features.returns == (1, 4)
+    assert config.market.features == {"macd": (5, 9, 3), "rsi": (), "returns": (1,)}
     assert config.market.symbols == ("MSFT", "AAPL")
     assert (config.env.allow_short, config.tensorboard, config.ppo.learning_rate) == (True, False, 3e-4)
     assert config.market.split.train_until == datetime.date(2010, 6, 30)

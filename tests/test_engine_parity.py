@@ -153,7 +153,13 @@ def check(found: Lived, wanted: Path, close: float, loose: float) -> Differences
     return Differences(*(float(gap.max()) for gap in gaps), int(alive), int(other))
 
 
-NAMES = [pytest.param(name, marks=[pytest.mark.nightly] if name in NIGHTLY else []) for name in CASES]
+# Each case of the default tier in one precision at least; the nightly tier has all of them in both.
+IN_SINGLE_ONLY = ("continuous, all costs", "target_weight, lots", "proportional", "positions")
+IN_DOUBLE_ONLY = ("continuous, short, financed, delisted", "continuous, until ruin")
+
+
+def names(later: tuple[str, ...]) -> list[Any]:
+    return [pytest.param(name, marks=[pytest.mark.nightly] * (name in (*NIGHTLY, *later))) for name in CASES]
 
 
 @lru_cache
@@ -163,14 +169,14 @@ def lived_through(name: str) -> Path:
     return paths(table_of(name), CASES[name].config, actions, backtests=1)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names(IN_SINGLE_ONLY))
 def test_float64_environment_is_the_backtester(name: str, x64: None) -> None:
     case, wanted = CASES[name], lived_through(name)
     lived = live_in_jax(table_of(name), case.config, jnp.float64, wanted)
     LOG.info("float64, %s: %s", name, check(lived, wanted, DOUBLE, DOUBLE))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names(IN_DOUBLE_ONLY))
 def test_float32_environment_stays_close(name: str) -> None:
     wanted = lived_through(name)
     lived = live_in_jax(table_of(name), CASES[name].config, jnp.float32, wanted)

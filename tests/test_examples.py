@@ -22,7 +22,7 @@ SMALL = (
 @pytest.mark.parametrize(
     "reward",
     [
-        ["examples.my_reward:steady_growth"],
+        pytest.param(["examples.my_reward:steady_growth"], marks=pytest.mark.nightly),
         pytest.param(["examples.my_reward:shallow_drawdown=2", "log_return=0.5"], marks=pytest.mark.nightly),
     ],
 )

@@ -87,7 +87,7 @@ def table() -> MarketTable:
     """GOOG, daily."""
     bars = load_bars(str(price_file()))
     assert len(bars.time) == 2148, "not the file that backtesting.py ships"
-    return build_table(bars, MarketConfig(), window=1)
+    return build_table(bars, MarketConfig(features={"lagged_returns": 1}), window=1)
 
 
 def crossings(table: MarketTable) -> np.ndarray:

@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 
 from eval_bridge.backtester import Backtest, replay_actor, run_backtest
-from jaxtrade.config import CostConfig, EnvConfig, FeatureConfig, MarketConfig
+from jaxtrade.config import CostConfig, EnvConfig, MarketConfig
 from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.market.bars import Bars
 from jaxtrade.market.splits import Range
@@ -35,7 +35,7 @@ from tests.helpers.outside_engine import CAPITAL, Costs, Run, outside_library, r
 
 pytestmark = pytest.mark.nightly  # and only with the extra `bench`
 LISTS, BARS, TOLERANCE = 100, 150, 1e-9
-FEATURES = FeatureConfig(returns=(1,), ema=(2,), macd=(2, 3, 2), rsi=2, volatility=2, volume=2)  # play no part
+FEATURES = {"lagged_returns": (1,)}  # play no part
 
 
 class Case(NamedTuple):

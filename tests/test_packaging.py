@@ -28,7 +28,7 @@ class Installation(NamedTuple):
         """Run one of the environment's programs in a folder."""
         ours = ("PYTHONPATH", "PYTHONSAFEPATH", "JAXTRADE_")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        environment["JAXTRADE_COMPILATION_CACHE"] = "off"
+        environment["JAXTRADE_COMPILATION_CACHE"] = environment["JAXTRADE_TABLE_CACHE"] = "off"
         program = [str(self.binaries / command[0]), *command[1:]]
         return subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
 

@@ -75,8 +75,8 @@ def test_a_large_change_is_no_exception(tmp_path: Path, factor: float) -> None:
     before = walk_of(backtest_lines(tmp_path, lines)[0])
     assert_only_what_may(before, after, "volume", BAR)
     changed = before.features[130:] != after.features[130:]
-    names = np.array(feature_room.feature_names(untrained().setup.config.market.features))
-    assert {names[f] for f in np.flatnonzero(changed.any(axis=0))} == {"volume_20"}
+    names = np.array(feature_room.feature_names(untrained().table.config))
+    assert {names[f] for f in np.flatnonzero(changed.any(axis=0))} == {"volume_zscore_20"}
     assert np.flatnonzero(changed.any(axis=1)).max() + 130 < BAR + 20
 
 
@@ -91,8 +91,8 @@ def test_the_last_open_and_close_pay_but_are_not_seen(tmp_path: Path) -> None:
 def test_a_cell_of_the_training_range_moves_no_statistic_of_the_bundle(tmp_path: Path) -> None:
     """The statistics travel with the policy: they are not fitted again on the data that is traded."""
     lines = price_lines()
-    result, _ = backtest_lines(tmp_path, scale_cell(lines, 200, "close", 1.5))
-    np.testing.assert_array_equal(result.table.scaler.mean, untrained().table.scaler.mean)
+    result, _ = backtest_lines(tmp_path, scale_cell(lines, 200, "close", 1.3))
+    np.testing.assert_array_equal(result.table.scaler.center, untrained().table.scaler.center)
     after, before = walk_of(result), walk_of(backtest_lines(tmp_path, lines)[0])
     assert changed_rows(before, after, "features")[0] == 200
     assert changed_rows(before, after, "mark") == [200]
@@ -134,10 +134,10 @@ def shifted_feature(patch: pytest.MonkeyPatch) -> None:
     """One feature is that of the next bar."""
     real = feature_room.compute
 
-    def compute(*arguments: Any) -> np.ndarray:
-        raw = real(*arguments)
-        raw[:-1, :, 3] = raw[1:, :, 3]
-        return raw
+    def compute(*arguments: Any) -> Any:
+        found = real(*arguments)
+        found.raw[:-1, :, 3] = found.raw[1:, :, 3]
+        return found
 
     patch.setattr(feature_room, "compute", compute)
 
@@ -146,10 +146,10 @@ def whole_sample_mean(patch: pytest.MonkeyPatch) -> None:
     """The mean of all bars is taken from the volatility."""
     real = feature_room.compute
 
-    def compute(*arguments: Any) -> np.ndarray:
-        raw = real(*arguments)
-        raw[..., -2] -= np.mean(raw[200:, :, -2])
-        return raw
+    def compute(*arguments: Any) -> Any:
+        found = real(*arguments)
+        found.raw[..., -2] -= np.mean(found.raw[200:, :, -2])
+        return found
 
     patch.setattr(feature_room, "compute", compute)
 

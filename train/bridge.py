@@ -1,4 +1,4 @@
-"""From Flax parameters to a bundle, with the parity of the engines and of the forward passes measured on the way."""
+"""From Flax parameters to a bundle; on the way both engines and forward passes are compared and leaks looked for."""
 
 from pathlib import Path
 from typing import Any
@@ -7,10 +7,13 @@ import numpy as np
 
 from eval_bridge.bundle import load_bundle, save_bundle
 from eval_bridge.policy import make_policy
+from jaxtrade.market.scales import scaler_record
+from jaxtrade.market.sources import hidden
 from jaxtrade.market.table import MarketTable
 from train.certificate import certify
 from train.folder import range_times, versions
 from train.forward import flat_params, flax_answers, random_views
+from train.leaks import check_leaks, cuts_at_export
 from train.state import Setup
 
 GOLDEN_BARS = 4
@@ -33,27 +36,30 @@ def write_bundle(path: Path, setup: Setup, table: MarketTable, params: Any, upda
         "env": config.env,
         "market": table.config,
         "feature_names": table.feature_names,
-        "scaler_mean": tuple(table.scaler.mean),
-        "scaler_std": tuple(table.scaler.std),
+        "scaler": scaler_record(table.scaler),
         "data": {
-            "source": config.data,
+            "source": hidden(config.data),
             "sha256": table.data_hash,
             "symbols": table.symbols,
             "ranges": range_times(table),
             "warning": table.warning,
+            "report": table.report,
         },
         "seed": config.seed,
         "update": update,
         "validations": -(-update // config.eval_every),
         "certificate": None,
+        "leaks": None,
         "versions": versions(),
     }
     draft = path.with_name(path.name + ".draft")
     try:
         save_bundle(draft, fields, arrays, golden)
-        policy = make_policy(load_bundle(draft))
+        draft_bundle = load_bundle(draft)
+        policy = make_policy(draft_bundle)
         certificate = certify(setup, params, policy, table, table.ranges["validation"])
+        leaks = check_leaks(draft_bundle.manifest, policy, table, cuts_at_export(table))
     finally:
         draft.unlink(missing_ok=True)
-    save_bundle(path, fields | {"certificate": certificate}, arrays, golden)
+    save_bundle(path, fields | {"certificate": certificate, "leaks": leaks}, arrays, golden)
     return path

@@ -197,6 +197,20 @@ def _print_help() -> None:
     sys.exit(0)
 
 
+def _metavar(name: str, default: Any) -> str:
+    if isinstance(default, dict):
+        return "NAME[=NUMBERS] ..." if name == "features" else "NAME[=WEIGHT] ..."
+    return "AMOUNT"
+
+
+def _as_text(default: Any) -> str:
+    """Return a default as one would type it."""
+    if not isinstance(default, dict):
+        return "none" if default is None else f"{default:g}"
+    pairs = {name: ",".join(map(str, each)) if isinstance(each, tuple) else "" for name, each in default.items()}
+    return " ".join(f"{name}={numbers}" if numbers else name for name, numbers in pairs.items())
+
+
 def _for_help(model: type[BaseModel]) -> type[BaseModel]:
     """Return the model as help shows it: what may be a number, a range or a mapping is one kind of text."""
     import tyro
@@ -208,8 +222,6 @@ def _for_help(model: type[BaseModel]) -> type[BaseModel]:
             kind = _for_help(kind)
             default = kind()
         elif "dict[" in str(kind):
-            metavar = "NAME[=WEIGHT] ..." if isinstance(default, dict) else "AMOUNT"
-            kind = Annotated[str, tyro.conf.arg(metavar=metavar)]
-            default = ", ".join(default) if isinstance(default, dict) else f"{default:g}"
+            kind, default = Annotated[str, tyro.conf.arg(metavar=_metavar(name, default))], _as_text(default)
         fields[name] = (kind, Field(default=default, description=field.description))
     return create_model(model.__name__, __doc__=model.__doc__, **fields)

@@ -6,14 +6,13 @@ folder that several kinds of machine share, each finds its own entries only.
 """
 
 import os
-import stat
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from jaxtrade.errors import InputError
+from jaxtrade.private import cache_folder, make_private
 
 VARIABLE = "JAXTRADE_COMPILATION_CACHE"
 MIN_SECONDS = 0.2  # a faster compilation is not kept: reading it back, and its file, would cost about as much
@@ -31,10 +30,10 @@ def use_compilation_cache() -> Path | None:
     if jax.config.jax_compilation_cache_dir is not None:
         return None
     try:
-        folder = cache_folder(os.environ)
+        folder = cache_folder(os.environ, VARIABLE, "xla")
         if folder is None:
             return None
-        make_private(folder)
+        make_private(folder, VARIABLE)
         prune(folder, MOST_BYTES)
     except InputError as error:
         sys.stderr.write(f"warning: no compilation cache: {error}\n")
@@ -43,47 +42,6 @@ def use_compilation_cache() -> Path | None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", MIN_SECONDS)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return folder
-
-
-def cache_folder(environment: Mapping[str, str]) -> Path | None:
-    """Return where the cache shall lie by the environment variables, None for nowhere."""
-    asked = environment.get(VARIABLE, "")
-    if asked.lower() in ("off", "none", "0"):
-        return None
-    try:
-        if asked:
-            return Path(asked).expanduser().absolute()
-        base = environment.get("XDG_CACHE_HOME", "")
-        caches = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:
-        raise InputError("home folder", "cannot be determined", f"Set {VARIABLE}=FOLDER or off") from None
-    return caches / "jaxtrade" / "xla"
-
-
-def make_private(folder: Path) -> None:
-    """Create a folder that only the user may enter; an existing one must be the user's and no one else's to write.
-
-    Raises:
-        InputError: It cannot be made, or others could put programs into it.
-    """
-    remedy = f"Set {VARIABLE}=FOLDER or off"
-    try:
-        for each in (folder.parent, folder):
-            each.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
-        parents = [each.stat() for each in folder.resolve().parents]
-    except OSError as error:
-        raise InputError(folder, f"cannot be made ({error.strerror})", remedy) from None
-    if not stat.S_ISDIR(found.st_mode):
-        raise InputError(folder, "is a link, not a folder", remedy)
-    if not hasattr(os, "getuid"):
-        return  # no such bits; the user's profile is private by its access list
-    if found.st_uid != os.getuid():
-        raise InputError(folder, "belongs to another user", remedy)
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise InputError(folder, "others may write to it", f"Run chmod 700 on it, or set {VARIABLE}=off")
-    if any(each.st_mode & stat.S_IWOTH and not each.st_mode & stat.S_ISVTX for each in parents):
-        raise InputError(folder, "others may replace it: a folder above is open to all", remedy)
 
 
 def prune(folder: Path, most_bytes: int) -> None:

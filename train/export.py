@@ -43,6 +43,7 @@ def announce(path: Path) -> None:
             f"certified over {certificate.bars} bars and {certificate.fills} fills: no unexplained difference; "
             f"engines {certificate.engine_error:.1g} apart, forward passes {certificate.policy_error:.1g}"
         )
+        print(f"no leak: nothing known at {manifest.leaks.cuts} bars changes with what comes after them")
 
 
 def export_run(run: Path, which: str, out: Path | None = None) -> Path:
@@ -62,7 +63,7 @@ def export_run(run: Path, which: str, out: Path | None = None) -> Path:
     import jax
 
     from jaxtrade.envs.trading import make_env_params
-    from jaxtrade.market.table import load_table
+    from jaxtrade.market.loading import load_table
     from train import bridge, checkpoint
     from train.state import init_state, make_setup
 

@@ -1,8 +1,11 @@
 """A run's folder: its resolved configuration and its fingerprint."""
 
+import csv
 import errno
+import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import time
@@ -11,8 +14,10 @@ from typing import Any
 
 import yaml
 
+from jaxtrade import trials
 from jaxtrade.assemble import rule_params
 from jaxtrade.errors import InputError
+from jaxtrade.market.sources.names import absolute, name_of
 from jaxtrade.market.table import MarketTable
 from train.config import TrainConfig
 
@@ -34,7 +39,7 @@ def resolve_config(config: TrainConfig, table: MarketTable) -> TrainConfig:
         raise InputError(config.data, what, "Use --env.action continuous, or name one symbol by --market.symbols")
     rule_params(config.env, table.symbols)
     table.span("validation")
-    source = config.data if config.data.startswith("sample:") else str(Path(config.data).expanduser().resolve())
+    source = absolute(config.data)
     name = config.name or _default_name(config)
     return config.model_copy(update={"name": name, "market": table.config, "data": source})
 
@@ -79,10 +84,29 @@ def open_run(config: TrainConfig, table: MarketTable, resume: Path | None, calib
         _write_json(run / "fingerprint.json", fingerprint(config, table))
         if calibration is not None:
             _write_json(run / "calibration.json", calibration)
+        trials.append(trials.ledger_path(run), "train", **trial_of(run, table))
     except OSError as error:
         raise _not_writable(run, error.errno) from None
     _point_latest(run)
     return run
+
+
+def trial_of(run: Path, table: MarketTable) -> Record:
+    """Return what the trial ledger says of a run."""
+    config = (run / "config.yaml").read_bytes()
+    return {"run": run.name, "data_sha256": table.data_hash, "config_sha256": hashlib.sha256(config).hexdigest()}
+
+
+def record_validations(run: Path, table: MarketTable) -> None:
+    """Record in the trial ledger how often the run was validated, and the figures of its best policy."""
+    with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("validation_log_growth")]
+    best = max(rows, key=lambda row: float(row["validation_log_growth"]), default={})
+    figures = {name: float(text) for name, text in best.items() if name.startswith("validation_") and text}
+    detail = {name: value if math.isfinite(value) else None for name, value in figures.items()}
+    span = table.ranges["validation"]
+    about = trial_of(run, table) | {"split": "validation", "range": (span.first, span.last)}
+    trials.append(trials.ledger_path(run), "validate", **about, detail={"validations": len(rows), "best": detail})
 
 
 def _write_json(path: Path, data: Record) -> None:
@@ -139,6 +163,7 @@ def fingerprint(config: TrainConfig, table: MarketTable) -> Record:
         "symbols": list(table.symbols),
         "ranges": range_times(table),
         "warning": table.warning,
+        "data": table.report,
     }
 
 
@@ -149,8 +174,7 @@ def range_times(table: MarketTable) -> dict[str, tuple[str, str]]:
 
 
 def _default_name(config: TrainConfig) -> str:
-    data = Path(config.data.removeprefix("sample:")).name.split(".")[0]
-    return f"{data}-{config.network.kind}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return f"{name_of(config.data)}-{config.network.kind}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _point_latest(run: Path) -> None:

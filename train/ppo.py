@@ -5,6 +5,7 @@ Nothing heavy is imported before the configuration is known to be good, so --hel
 """
 
 import sys
+from typing import Any
 
 
 def main() -> int:
@@ -21,10 +22,11 @@ def command(argv: list[str]) -> int:
     config, resume = parse_arguments(argv)
 
     from jaxtrade.errors import STOPPED
-    from jaxtrade.market.table import load_table
-    from train.folder import check_run, open_run, resolve_config
+    from jaxtrade.market.loading import load_table
+    from jaxtrade.market.table import seal
+    from train.folder import check_run, open_run, record_validations, resolve_config
 
-    table = load_table(config.data, config.market, config.env.window)
+    table = seal(load_table(config.data, config.market, config.env.window))
     config = resolve_config(config, table)
     check_run(config, table, resume)
 
@@ -42,17 +44,23 @@ def command(argv: list[str]) -> int:
         programs = make_programs(setup, table, training)
         require_memory(setup, table, programs)
         run = open_run(config, table, resume, calibration)  # nothing is written before all of the above is good
-        print(f"run: {run}   data: {config.data}   network: {config.network.kind}   {config.updates} updates")
-        print(programs.need)
-        if table.warning:
-            print(f"warning: {table.warning}", file=sys.stderr)
+        introduce(run, config, table, programs.need)
         finished = train(setup, programs, run, resume is not None, compilations)
     if not finished:
         print(f"stopped; everything is saved. Go on: python -m train.ppo --resume {run}")
         return STOPPED
+    record_validations(run, table)
     announce(export_run(run, "best"))
     print(f"next: python -m eval_bridge.backtest {run}")
     return 0
+
+
+def introduce(run: Any, config: Any, table: Any, need: Any) -> None:
+    """Say what is about to be trained, and what its data is worth."""
+    print(f"run: {run}   data: {config.data}   network: {config.network.kind}   {config.updates} updates")
+    print(need)
+    if table.warning:
+        print(f"warning: {table.warning}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxtrade.config import EnvConfig
 from jaxtrade.envs.trading import EnvParams, make_env_params
 from jaxtrade.errors import InputError
 from jaxtrade.market.table import MarketTable
@@ -40,6 +41,11 @@ class Programs(NamedTuple):
     need: Need
 
 
+def train_markets(table: MarketTable, env: EnvConfig) -> tuple[EnvParams, EnvParams]:
+    """Return the markets of training and of validation: all that a run ever sees of a table."""
+    return make_env_params(table, table.ranges["train"], env), make_env_params(table, table.span("validation"), env)
+
+
 def compile_training(setup: Setup, market: EnvParams) -> Training:
     """Compile the training program; nothing of the state's size is allocated."""
 
@@ -57,8 +63,7 @@ def compile_training(setup: Setup, market: EnvParams) -> Training:
 def make_programs(setup: Setup, table: MarketTable, training: Training | None = None) -> Programs:
     """Compile a run's programs, but for those of `training`; it sees the market up to the end of its range only."""
     span = table.span("validation")
-    market = make_env_params(table, table.ranges["train"], setup.config.env)
-    validation = make_env_params(table, span, setup.config.env)
+    market, validation = train_markets(table, setup.config.env)
     training = training or compile_training(setup, market)
     params = jax.eval_shape(training.start, jnp.int32(0), market).params
     evaluate = compile_evaluation(setup, span.decisions).lower(params, validation).compile()

@@ -1,4 +1,7 @@
-"""Small made-up markets, for default parameters, tests and benchmarks."""
+"""Small made-up markets of the host, for default parameters, tests and benchmarks.
+
+Those of the compiled program are next door: `processes` (key to bars) and `markets` (bars to an environment).
+"""
 
 import numpy as np
 

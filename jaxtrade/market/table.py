@@ -1,23 +1,26 @@
 """The market table: row t holds what is known at the close of t, and what happens until the close of t+1."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from jaxtrade.config import MarketConfig
+from jaxtrade.errors import InputError
 from jaxtrade.market import features as feature_room
-from jaxtrade.market.bars import Bars, load_bars
+from jaxtrade.market.bars import Bars
+from jaxtrade.market.checks.prices import STALE_OPEN_SHARE, stale_open_share
+from jaxtrade.market.events import adjust
 from jaxtrade.market.scales import Scaler, apply_scaler, fit_scaler
 from jaxtrade.market.splits import Range, make_ranges, require_decisions, resolve_split
-from jaxtrade.market.validate import STALE_OPEN_SHARE, stale_open_share
 from jaxtrade.rules.types import Known, Outcome
 
 FloatArray = npt.NDArray[np.float64]
 YEAR = np.timedelta64(365, "D")  # of financing rates
 DELISTED_AFTER = 5  # bars without a price, to the end of the data, that make a delisting of a gap
+UNSEAL = "Open it by a backtest, which the trial ledger records"
 SAME_CLOSE = "orders fill at the close just observed (fill: same_close): no one can trade like that"
 
 
@@ -25,6 +28,7 @@ SAME_CLOSE = "orders fill at the close just observed (fill: same_close): no one 
 class MarketTable:
     """A market, indexed by bar. `T` bars, `N` symbols, `F` features."""
 
+    bars: Bars  # as they were read, events included
     time: npt.NDArray[np.datetime64]  # [T]
     symbols: tuple[str, ...]
     feature_names: tuple[str, ...]
@@ -34,12 +38,21 @@ class MarketTable:
     mark: FloatArray  # [T, N] price of the mark at the close of t
     ranges: dict[str, Range]
     scaler: Scaler
-    config: MarketConfig  # with the split dates resolved
+    config: MarketConfig  # with symbols, interval and split dates resolved
+    window: int  # bars of history that every decision has
     data_hash: str
     stale_opens: float  # share of opens equal to the previous close
+    report: dict[str, Any] = field(default_factory=dict)  # what the gate found, mended and accepted
+    sealed: bool = False  # True while the test range may not be looked at
 
     def span(self, name: str) -> Range:
-        """Return a range that holds at least one decision; InputError otherwise."""
+        """Return a range that holds at least one decision.
+
+        Raises:
+            InputError: It holds none, or it holds test bars and they are sealed.
+        """
+        if self.sealed and name in ("test", "all"):
+            raise InputError(f"range '{name}'", "is sealed: training and selection may not look at it", UNSEAL)
         history = self.ranges["all"].first
         return require_decisions(name, self.ranges[name], self.config.split, len(self.time), history)
 
@@ -91,9 +104,9 @@ def with_end(leaf: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.concatenate([leaf, np.full((1, *leaf.shape[1:]), nothing_like(leaf))])
 
 
-def load_table(source: str, config: MarketConfig, window: int, scaler: Scaler | None = None) -> MarketTable:
-    """Load bars and build their table; see `load_bars` and `build_table`."""
-    return build_table(load_bars(source, config.symbols), config, window, scaler)
+def seal(table: MarketTable) -> MarketTable:
+    """Return the table with its test range closed, for what trains and selects."""
+    return replace(table, sealed=True)
 
 
 def build_table(bars: Bars, config: MarketConfig, window: int, scaler: Scaler | None = None) -> MarketTable:
@@ -108,31 +121,51 @@ def build_table(bars: Bars, config: MarketConfig, window: int, scaler: Scaler | 
     Raises:
         InputError: There are too few bars.
     """
-    config = config.model_copy(update={"symbols": bars.symbols, "split": resolve_split(bars.time, config.split)})
-    bars = drop_impossible(bars)
-    warm_up = feature_room.warm_up(config.features)
-    ranges = make_ranges(bars.time, config.split, history=warm_up + window - 1)
-    raw = feature_room.compute(bars, config.features)
+    config, given = resolve_config(bars, config), bars
+    bars = drop_impossible(adjust(bars))
+    computed = feature_room.compute(bars, config)
+    warm = first_ready(computed.ready, feature_room.warm_up(config))
+    ranges = make_ranges(bars.time, config.split, history=warm + window - 1)
     if scaler is None:
         train = require_decisions("train", ranges["train"], config.split, len(bars.time), ranges["all"].first)
-        scaler = fit_scaler(raw[warm_up : train.last + 1], config.features.clip)
-    features = np.nan_to_num(apply_scaler(scaler, raw), nan=0.0)
-    features[:warm_up] = np.nan
+        scaler = fit_scaler(computed.raw[warm : train.last + 1], config)
+    features = np.nan_to_num(apply_scaler(scaler, computed.raw), copy=False, nan=0.0)
+    features[:warm] = np.nan
     mark = marks(bars)
     return MarketTable(
+        bars=given,
         time=bars.time,
         symbols=bars.symbols,
-        feature_names=feature_room.feature_names(config.features),
+        feature_names=feature_room.feature_names(config),
         features=features,
-        known=Known(tradable=np.isfinite(bars.close), close=mark),
+        known=Known(tradable=np.isfinite(bars.close) & computed.ready, close=mark),
         outcome=make_outcome(bars, mark, config.fill),
         mark=mark,
         ranges=ranges,
         scaler=scaler,
         config=config,
-        data_hash=hash_bars(bars),
-        stale_opens=stale_open_share(bars.open, bars.close),
+        window=window,
+        data_hash=hash_bars(given),
+        stale_opens=stale_open_share(given.open, given.close),
     )
+
+
+def resolve_config(bars: Bars, config: MarketConfig) -> MarketConfig:
+    """Return the configuration with symbols, interval and split dates filled in, so that later data change nothing."""
+    split, interval = resolve_split(bars.time, config.split), config.interval or usual_interval(bars.time)
+    return config.model_copy(update={"symbols": bars.symbols, "split": split, "interval": interval})
+
+
+def usual_interval(time: npt.NDArray[np.datetime64]) -> int:
+    """Return the commonest step of the times, in seconds."""
+    steps, counts = np.unique(np.diff(time).astype("timedelta64[s]").astype(np.int64), return_counts=True)
+    return int(steps[np.argmax(counts)]) if len(steps) else 1
+
+
+def first_ready(ready: npt.NDArray[np.bool_], needed: int) -> int:
+    """Return the first bar at which some symbol has all of its features; if none ever has, one after the last."""
+    some = ready.any(axis=1)
+    return int(np.argmax(some)) if np.any(some) else max(len(ready), needed)
 
 
 def drop_impossible(bars: Bars) -> Bars:
@@ -168,6 +201,7 @@ def make_outcome(bars: Bars, mark: FloatArray, fill: str = "next_open") -> Outco
         fill_price=with_end(np.where(can_fill, price, np.nan)),
         mark=with_end(after),
         exit=with_end(leaves) if leaves.any() else None,
+        income=None if bars.dividend is None else with_end(np.where(listed, bars.dividend[1:] / before, 0.0)),
     )
 
 
@@ -180,9 +214,10 @@ def delistings(bars: Bars) -> npt.NDArray[np.bool_]:
 
 
 def hash_bars(bars: Bars) -> str:
-    """Return the SHA-256 of times, symbols and prices."""
+    """Return the SHA-256 of times, symbols, prices, splits and dividends."""
     digest = hashlib.sha256(",".join(bars.symbols).encode())
     digest.update(bars.time.astype("datetime64[s]").astype(np.int64).tobytes())
-    for field in (bars.open, bars.high, bars.low, bars.close, bars.volume):
-        digest.update(np.ascontiguousarray(field).tobytes())
+    for leaf in bars[2:]:
+        if leaf is not None:
+            digest.update(np.ascontiguousarray(leaf))
     return digest.hexdigest()

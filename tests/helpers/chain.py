@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from eval_bridge.backtest import backtest_bundle
+from eval_bridge.backtest import backtest_policy
 from eval_bridge.backtester import Backtest
 from eval_bridge.bundle import load_bundle
+from eval_bridge.market import load_market
+from eval_bridge.policy import make_policy
 from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.envs.trading import make_env_params
-from jaxtrade.market.table import MarketTable, load_table
+from jaxtrade.market.loading import load_table
+from jaxtrade.market.table import MarketTable
 from tests.conftest import small_config
 from tests.helpers.price_files import csv_lines, write_lines
 from train.bridge import write_bundle
@@ -32,7 +35,9 @@ class Trained(NamedTuple):
 
 
 def price_lines() -> list[str]:
-    return csv_lines(random_bars(BARS, seed=21))
+    """Return the lines of a file whose highs and lows leave room for changed opens and closes."""
+    bars = random_bars(BARS, seed=21)
+    return csv_lines(bars._replace(high=bars.high * 2, low=bars.low / 2))
 
 
 def config_for(data: Path) -> Any:
@@ -97,4 +102,6 @@ def backtest_lines(folder: Path, lines: list[str], split: str = "test") -> tuple
     """Write the file and the bundle, read both, trade; return the policy's backtest and buy and hold."""
     data = write_lines(folder / "prices.csv", lines)
     (folder / "policy.npz").write_bytes(bundle_bytes())
-    return backtest_bundle(load_bundle(folder / "policy.npz"), str(data), split)
+    bundle = load_bundle(folder / "policy.npz")
+    market = load_market(bundle.manifest, str(data))
+    return backtest_policy(make_policy(bundle), bundle.manifest.env, market, split)

@@ -107,6 +107,8 @@ def table_of(ledger: Ledger) -> MarketTable:
         outcome = outcome._replace(income=np.append(income, np.full((1, len(bars.symbols)), np.nan), axis=0))
     nothing = np.zeros(0)
     return MarketTable(
+        bars=bars,
+        window=1,
         time=bars.time,
         symbols=bars.symbols,
         feature_names=(),
@@ -115,7 +117,7 @@ def table_of(ledger: Ledger) -> MarketTable:
         outcome=outcome,
         mark=mark,
         ranges={"all": Range(0, len(bars.time) - 1)},
-        scaler=Scaler(nothing, nothing, 1.0),
+        scaler=Scaler("zscore", nothing, nothing, np.zeros((0, 0)), 1.0),
         config=MarketConfig(fill=fill),
         data_hash="",
         stale_opens=0.0,

@@ -1,17 +1,22 @@
 """Ranges by date, what a range may see of the table, and what is stamped on the data."""
 
+import datetime
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jaxtrade.config import MarketConfig, SplitConfig
 from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.errors import InputError
 from jaxtrade.market.bars import Bars
-from jaxtrade.market.splits import Range, make_ranges, require_decisions, resolve_split
-from jaxtrade.market.table import MarketTable, build_table, hash_bars, load_table
-from jaxtrade.market.validate import stale_open_share
+from jaxtrade.market.checks.prices import stale_open_share
+from jaxtrade.market.loading import load_table
+from jaxtrade.market.splits import Range, date_at, last_bar, make_ranges, require_decisions, resolve_split
+from jaxtrade.market.table import MarketTable, build_table, hash_bars
 from tests.helpers.price_files import COLUMNS, cut
 
 DAYS = np.datetime64("2020-01-01", "s") + np.arange(100) * np.timedelta64(1, "D")
@@ -65,6 +70,70 @@ def test_ranges_share_no_bar(split: SplitConfig) -> None:
     assert train | validation | test == bars_of(ranges["all"]) == set(range(10, 100))
     for name, span in ranges.items():
         assert span.decisions == len(bars_of(span)) - 1 > 0, name
+
+
+def test_shares_are_dates_of_the_bars_there() -> None:
+    assert resolve_split(DAYS, SplitConfig(train_until=0.7, validation_until=0.85)) == resolve_split(
+        DAYS, SplitConfig()
+    )
+    half = resolve_split(DAYS, SplitConfig(train_until=0.5, purge=3, embargo=4))
+    assert half == SplitConfig(train_until="2020-02-20", validation_until="2020-03-26", purge=3, embargo=4)
+    mixed = SplitConfig(train_until=0.5, validation_until="2020-03-20")
+    assert make_ranges(DAYS, mixed, 10) == make_ranges(DAYS, resolve_split(DAYS, mixed), 10)
+    assert make_ranges(DAYS, mixed, 10)["validation"] == Range(51, 79)
+    hours = np.datetime64("2020-01-01T12", "s") + np.arange(24 * 100) * np.timedelta64(1, "h")
+    assert resolve_split(hours, SplitConfig(train_until=0.5)).train_until == datetime.date(2020, 2, 20)
+
+
+def test_dates_and_ends_of_dates() -> None:
+    assert date_at(DAYS, datetime.date(1999, 1, 1)) == datetime.date(1999, 1, 1)
+    assert date_at(DAYS, 0.999) == datetime.date(2020, 4, 9)
+    assert [last_bar(DAYS, datetime.date(2019, 12, 31)), last_bar(DAYS, datetime.date(2031, 1, 1))] == [-1, 99]
+
+
+def test_purge_and_embargo_lie_unused_between_the_ranges() -> None:
+    apart = MIDDLE.model_copy(update={"purge": 5, "embargo": 7})
+    assert make_ranges(DAYS, apart, history=10) == {
+        "train": Range(10, 54),
+        "validation": Range(67, 74),
+        "test": Range(87, 99),
+        "all": Range(10, 99),
+    }
+
+
+def distances(split: SplitConfig, history: int) -> list[int]:
+    """Return the bars between the last reward of a range and the first of the next."""
+    ranges = make_ranges(DAYS, split, history)
+    bars = [sorted(bars_of(ranges[name])) for name in ("train", "validation", "test")]
+    return [second[0] - first[-1] - 1 for first, second in pairwise(bars)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 8), st.integers(0, 8), st.integers(0, 30))
+def test_they_add_up_and_are_missed_when_they_are_not_there(purge: int, embargo: int, history: int) -> None:
+    apart = MIDDLE.model_copy(update={"purge": purge, "embargo": embargo})
+    assert distances(apart, history) == [purge + embargo] * 2
+    assert distances(MIDDLE, history) == [0, 0]
+    ranges = make_ranges(DAYS, apart, history)
+    for name, span in make_ranges(DAYS, MIDDLE, history).items():
+        assert bars_of(ranges[name]) <= bars_of(span), "nothing is won"
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"purge": 50}, "train"),
+        ({"purge": 19}, "validation"),
+        ({"embargo": 19}, "validation"),
+        ({"embargo": 19}, "test"),
+    ],
+)
+def test_ranges_that_they_eat_up_are_refused(changes: dict[str, int], name: str) -> None:
+    split = MIDDLE.model_copy(update=changes)
+    with pytest.raises(InputError) as caught:
+        require_decisions(name, make_ranges(DAYS, split, 10)[name], split, len(DAYS), 10)
+    assert f"purge {split.purge} and embargo {split.embargo} bars. Choose another range" in str(caught.value)
+    assert str(caught.value).endswith("or shorten env.window and the feature spans, purge and embargo")
 
 
 def test_default_shares() -> None:

@@ -10,7 +10,7 @@ from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.errors import InputError
 from jaxtrade.market import table as table_room
 from jaxtrade.market.bars import Bars
-from jaxtrade.market.scales import Scaler, fit_scaler
+from jaxtrade.market.scales import fit_scaler
 from jaxtrade.market.table import MarketTable, build_table, make_outcome, marks
 from tests.helpers.price_files import COLUMNS, cut, scramble
 
@@ -69,7 +69,7 @@ def table(bars: Bars) -> MarketTable:
 
 
 def test_rows_of_the_table(bars: Bars, table: MarketTable) -> None:
-    assert table.known.tradable.all()
+    assert table.known.tradable.all(axis=1).tolist() == [False] * 130 + [True] * 770
     np.testing.assert_array_equal(table.fill_price[:-1], bars.open[1:])
     assert np.isnan([table.fill_price[-1], table.outcome.gap[-1], table.outcome.move[-1]]).all()
     assert not table.outcome.can_fill[-1].any()
@@ -78,7 +78,7 @@ def test_rows_of_the_table(bars: Bars, table: MarketTable) -> None:
     np.testing.assert_array_equal(table.mark, bars.close)
     assert table.features.dtype == np.float32
     assert np.isnan(table.features[:130]).all()
-    assert (np.abs(table.features[130:]) <= CONFIG.features.clip).all()
+    assert (np.abs(table.features[130:]) <= CONFIG.clip).all()
     train = table.features[130 : table.ranges["train"].last + 1]
     np.testing.assert_allclose(train.mean((0, 1)), 0, atol=0.02)  # not exactly: what is clipped is missing
     np.testing.assert_allclose(train.std((0, 1)), 1, atol=0.02)
@@ -93,8 +93,9 @@ def test_a_symbol_listed_late_is_not_tradable_before(bars: Bars) -> None:
     late = np.arange(900)[:, None] < [[0, 300]]
     changed = {name: np.where(late, NAN, getattr(bars, name)) for name in COLUMNS}
     found = build_table(bars._replace(**changed), CONFIG, WINDOW)
-    assert found.known.tradable[:, 1].tolist() == [False] * 300 + [True] * 600
-    assert (found.features[130:300, 1] == 0).all()
+    assert found.known.tradable[:, 1].tolist() == [False] * 430 + [True] * 470
+    assert (found.features[130:430, 1] == 0).all()
+    assert (found.features[430:, 1] != 0).any(axis=1).all()
     assert np.isfinite(found.features[130:]).all()
     assert (found.outcome.gap[:300, 1] == 0).all()
     assert (found.outcome.move[:300, 1] == 0).all()
@@ -136,8 +137,8 @@ def assert_training_is_blind(bars: Bars, config: MarketConfig = CONFIG) -> None:
     for changed in (scramble(bars, last + 1), cut(bars, 0, last + 200), grown):
         other = build_table(changed, config, WINDOW)
         assert other.ranges["train"] == seen.ranges["train"]
-        np.testing.assert_array_equal(other.scaler.mean, seen.scaler.mean)
-        np.testing.assert_array_equal(other.scaler.std, seen.scaler.std)
+        np.testing.assert_array_equal(other.scaler.center, seen.scaler.center)
+        np.testing.assert_array_equal(other.scaler.spread, seen.scaler.spread)
         np.testing.assert_array_equal(other.features[: last + 1], seen.features[: last + 1])
         assert other.data_hash != seen.data_hash
 
@@ -150,12 +151,13 @@ def test_planted_whole_sample_statistics_are_caught(bars: Bars, monkeypatch: pyt
     seen: list[np.ndarray] = []
     compute = table_room.feature_room.compute
 
-    def keep(*arguments: Any) -> np.ndarray:
-        seen.append(compute(*arguments))
-        return seen[-1]
+    def keep(*arguments: Any) -> Any:
+        found = compute(*arguments)
+        seen.append(found.raw)
+        return found
 
     monkeypatch.setattr(table_room.feature_room, "compute", keep)
-    monkeypatch.setattr(table_room, "fit_scaler", lambda raw, clip: fit_scaler(seen[-1], clip))
+    monkeypatch.setattr(table_room, "fit_scaler", lambda raw, config: fit_scaler(seen[-1], config))
     with pytest.raises(AssertionError):
         assert_training_is_blind(bars)
 
@@ -163,22 +165,22 @@ def test_planted_whole_sample_statistics_are_caught(bars: Bars, monkeypatch: pyt
 def test_statistics_use_the_last_training_bar(bars: Bars, table: MarketTable) -> None:
     last = table.ranges["train"].last
     other = build_table(scramble(bars, last), CONFIG, WINDOW)
-    assert (other.scaler.mean != table.scaler.mean).any()
+    assert (other.scaler.center != table.scaler.center).any()
 
 
 def test_given_statistics_are_kept(bars: Bars, table: MarketTable) -> None:
     later = build_table(scramble(bars, 0), CONFIG, WINDOW, table.scaler)
     assert later.scaler is table.scaler
-    doubled = Scaler(table.scaler.mean, 2 * table.scaler.std, table.scaler.clip)
+    doubled = table.scaler._replace(spread=2 * table.scaler.spread)
     halved = build_table(bars, CONFIG, WINDOW, doubled).features[130:]
-    inside = np.abs(table.features[130:]) < CONFIG.features.clip
+    inside = np.abs(table.features[130:]) < CONFIG.clip
     np.testing.assert_allclose(halved[inside], table.features[130:][inside] / 2, rtol=1e-6)
 
 
 def test_scaler_by_hand() -> None:
     raw = np.array([[[1.0, 7.0], [3.0, 7.0]], [[NAN, 5.0], [5.0, 7.0]]])
-    scaler = fit_scaler(raw, clip=5.0)
-    np.testing.assert_allclose(scaler.mean, [3, 7])  # the row with a missing feature is left out
-    np.testing.assert_allclose(scaler.std, [np.sqrt(8 / 3), 1])
+    scaler = fit_scaler(raw, CONFIG)
+    np.testing.assert_allclose(scaler.center, [3, 7])  # the row with a missing feature is left out
+    np.testing.assert_allclose(scaler.spread, [np.sqrt(8 / 3), 1])
     with pytest.raises(InputError, match=r"range 'train': no bar has all features. Give more bars"):
-        fit_scaler(np.full((4, 1, 2), NAN), clip=5.0)
+        fit_scaler(np.full((4, 1, 2), NAN), CONFIG)

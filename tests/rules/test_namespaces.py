@@ -34,6 +34,8 @@ COMPILED = (
     "orders, lots, limits",
 )
 CASES = {name: replace(ALL_CASES[name], batch=(4,), steps=60) for name in COMPILED}
+LATER = ("discrete, dear", "proportional, lots", "positions, short")  # compiling them takes long
+VMAPPED = [pytest.param(name, marks=[pytest.mark.nightly] * (name in LATER)) for name in CASES]
 SHORT = CASES["continuous, by symbol, short"]
 Pulses = tuple[np.ndarray, Known, Outcome]
 Step = Callable[..., Any]
@@ -99,7 +101,7 @@ def test_jax_with_a_leading_axis_gives_the_same(name: str, x64: None) -> None:
     assert_same(found, run_numpy(case), 1e-11)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", VMAPPED)
 def test_jax_vmapped_gives_the_same(name: str, x64: None) -> None:
     """Strict rank promotion is on: nothing of another rank meets."""
     case = CASES[name]

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import pytest
 
 from jaxtrade.errors import InputError
+from jaxtrade.private import cache_folder, make_private
 from tests.helpers.planting import ROOT, run_python
-from train.compilation import Compilations, cache_folder, make_private, prune, use_compilation_cache
+from train.compilation import VARIABLE, Compilations, prune, use_compilation_cache
 from train.run import CompilationWatch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="owners and permission bits of POSIX")
@@ -32,18 +33,18 @@ def fresh_jax(settings: dict[str, object]) -> object:
 
 def test_where_the_cache_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder({}) == tmp_path / ".cache" / "jaxtrade" / "xla"
-    assert cache_folder({"XDG_CACHE_HOME": "/c"}) == Path("/c/jaxtrade/xla")
-    assert cache_folder({"XDG_CACHE_HOME": "relative"}) == tmp_path / ".cache" / "jaxtrade" / "xla"
-    assert cache_folder({"JAXTRADE_COMPILATION_CACHE": "off", "XDG_CACHE_HOME": "/c"}) is None
-    assert cache_folder({"JAXTRADE_COMPILATION_CACHE": "~/mine"}) == tmp_path / "mine"
+    assert cache_folder({}, VARIABLE, "xla") == tmp_path / ".cache" / "jaxtrade" / "xla"
+    assert cache_folder({"XDG_CACHE_HOME": "/c"}, VARIABLE, "xla") == Path("/c/jaxtrade/xla")
+    assert cache_folder({"XDG_CACHE_HOME": "relative"}, VARIABLE, "xla") == tmp_path / ".cache" / "jaxtrade" / "xla"
+    assert cache_folder({"JAXTRADE_COMPILATION_CACHE": "off", "XDG_CACHE_HOME": "/c"}, VARIABLE, "xla") is None
+    assert cache_folder({"JAXTRADE_COMPILATION_CACHE": "~/mine"}, VARIABLE, "xla") == tmp_path / "mine"
 
 
 def test_a_new_folder_is_private(tmp_path: Path) -> None:
     folder = tmp_path / "jaxtrade" / "xla"
-    make_private(folder)
+    make_private(folder, VARIABLE)
     assert [each.stat().st_mode & 0o777 for each in (folder, folder.parent)] == [0o700, 0o700]
-    make_private(folder)  # and stays good
+    make_private(folder, VARIABLE)  # and stays good
 
 
 def open_to_all(folder: Path) -> None:
@@ -94,10 +95,10 @@ def test_an_unsafe_folder_is_not_used(
 
 
 def test_another_users_folder_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_private(tmp_path / "cache")
+    make_private(tmp_path / "cache", VARIABLE)
     monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
     with pytest.raises(InputError, match="belongs to another user"):
-        make_private(tmp_path / "cache")
+        make_private(tmp_path / "cache", VARIABLE)
 
 
 def test_off_and_the_users_own_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,7 @@ def test_truncated_episodes_are_bootstrapped_and_terminated_ones_are_not() -> No
     assert np.max(np.abs(wrong.target - batch.target)) > 1e-3
 
 
+@pytest.mark.nightly
 def test_parts_of_a_minibatch_are_the_minibatch(monkeypatch: pytest.MonkeyPatch) -> None:
     control, state, _, steps = rollout_of("CartPole-v1")
     flat = jax.tree.map(

@@ -36,12 +36,11 @@ LOG = logging.getLogger(__name__)
 TARGET = 1e-6  # divergence
 RUINS = "mlp, continuous, ruins"
 IN_DOUBLE = (
-    RUINS,
     "carried lstm",
-    *(pytest.param(name, marks=pytest.mark.nightly) for name in ("lstm, discrete9", "lstm, shuffled")),
+    *(pytest.param(name, marks=pytest.mark.nightly) for name in (RUINS, "lstm, discrete9", "lstm, shuffled")),
 )
-MORE = [pytest.param(name, marks=pytest.mark.nightly) for name in ("lstm, discrete9", "mlp, discrete9")]
-IN_SINGLE = ("lstm, continuous", RUINS, "flat mlp", *MORE)
+MORE = [pytest.param(name, marks=pytest.mark.nightly) for name in ("lstm, discrete9", "mlp, discrete9", "flat mlp")]
+IN_SINGLE = ("lstm, continuous", RUINS, *MORE)
 
 # The first minibatch -------------------------------------------------------------------------------------------------
 
@@ -208,6 +207,7 @@ def other_seed() -> TrainState:
     return init_state(setup, learner.market)
 
 
+@pytest.mark.nightly
 def test_a_chunk_of_three_is_three_chunks_of_one() -> None:
     first = chunked()[0].state
     whole, parts = run(first, 3), run(first, 1, 1, 1)

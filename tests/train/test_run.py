@@ -19,6 +19,8 @@ import yaml
 
 from eval_bridge import backtest
 from eval_bridge.bundle import Bundle, load_bundle
+from eval_bridge.market import load_market
+from eval_bridge.policy import make_policy
 from jaxtrade.envs.synthetic import random_bars
 from tests.helpers.price_files import csv_lines
 from train import checkpoint, export, ppo, programs, run
@@ -246,10 +248,12 @@ def check_page(page: str) -> None:
 def test_a_backtest_of_nothing_but_holding_has_valid_json(place: Place, tmp_path: Path) -> None:
     """Figures that are not defined, such as the win rate without trades, are null."""
     bundle = load_bundle(place.folder / "whole" / "policy.npz")
+    market = load_market(bundle.manifest)
     still = {name: np.zeros_like(array) for name, array in bundle.params.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("eval_bridge.policy.GOLDEN_TOLERANCE", np.inf)
-        result, hold = backtest.backtest_bundle(bundle._replace(params=still), None, "test")
+        policy = make_policy(bundle._replace(params=still))
+    result, hold = backtest.backtest_policy(policy, bundle.manifest.env, market, "test")
     backtest.write_backtest(tmp_path, bundle, result, hold, "test")
     metrics = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=no_constant)
     assert metrics["fills"] == 0
@@ -263,7 +267,7 @@ def test_ctrl_c_saves_and_exits_with_130(place: Place) -> None:
     command = [sys.executable, "-u", "-m", "train.ppo", *place.arguments("interrupted", 100_000)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAXTRADE_")}
     environment |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}  # compiles sooner
-    environment["JAXTRADE_COMPILATION_CACHE"] = "off"
+    environment["JAXTRADE_COMPILATION_CACHE"] = environment["JAXTRADE_TABLE_CACHE"] = "off"
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:

@@ -1,105 +1,24 @@
-"""Shared configuration: what a market table and the rules need. One definition is default, help text and file format.
+"""The rules of the account: actions, limits, costs and rewards."""
 
-Percentages are in percent (0.1 means 0.1 %); prices and rates elsewhere in the code are plain fractions.
-"""
+from typing import Annotated, Literal, Self
 
-import datetime
-from typing import Annotated, Any, Literal, Self
+from pydantic import Field, PlainValidator, model_validator
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    PlainSerializer,
-    PlainValidator,
-    model_validator,
+from jaxtrade.amounts import parse_weights
+from jaxtrade.config.kinds import (
+    BasisPoints,
+    Capital,
+    Count,
+    Fixed,
+    FixedPercent,
+    Float,
+    Money,
+    OneRate,
+    Percent,
+    Section,
+    Share,
+    YearlyPercent,
 )
-
-from jaxtrade.amounts import Amount, AmountRule, parse_weights
-
-
-def _no_bool(value: Any) -> Any:
-    """Refuse YAML's true/false where a number is meant (pydantic would read them as 1 and 0)."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")
-    return value
-
-
-Int = Annotated[int, BeforeValidator(_no_bool)]
-Float = Annotated[FiniteFloat, BeforeValidator(_no_bool)]
-Count = Annotated[Int, Field(ge=1)]
-Span = Annotated[Int, Field(ge=2, le=10_000)]
-Share = Annotated[Float, Field(ge=0, le=1)]
-
-
-AS_DATA = PlainSerializer(lambda amount: list(amount) if isinstance(amount, tuple) else amount)
-Percent = Annotated[Amount, PlainValidator(AmountRule(below=100)), AS_DATA]
-YearlyPercent = Annotated[Amount, PlainValidator(AmountRule()), AS_DATA]
-BasisPoints = Annotated[Amount, PlainValidator(AmountRule(below=5000)), AS_DATA]
-Money = Annotated[Amount, PlainValidator(AmountRule()), AS_DATA]
-OneRate = Annotated[Amount, PlainValidator(AmountRule(by_symbol=False)), AS_DATA]
-Capital = Annotated[Amount, PlainValidator(AmountRule(above=0, by_symbol=False)), AS_DATA]
-Fixed = Annotated[Amount, PlainValidator(AmountRule(ranges=False)), AS_DATA]
-FixedPercent = Annotated[Amount, PlainValidator(AmountRule(most=100, ranges=False)), AS_DATA]
-
-
-class Section(BaseModel):
-    """A frozen part of the configuration that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class FeatureConfig(Section):
-    """Causal features of each symbol; all scale-free, normalised with training-range statistics."""
-
-    returns: tuple[Count, ...] = (1, 2, 3, 5, 10)
-    """Lags k of the log returns log(close[t] / close[t-k])."""
-    ema: tuple[Span, ...] = (10, 20)
-    """Spans of the exponential moving averages; the feature is log(close / EMA)."""
-    macd: tuple[Span, Span, Count] = (12, 26, 9)
-    """Fast, slow and signal spans; the features are MACD / close and its histogram / close."""
-    rsi: Span = 14
-    """Period of the relative strength index."""
-    volatility: Span = 20
-    """Bars of the standard deviation of log returns."""
-    volume: Span = 20
-    """Bars of the z-score of log volume."""
-    clip: Annotated[Float, Field(gt=0)] = 5.0
-    """Normalised features are clipped to plus or minus this."""
-
-    @model_validator(mode="after")
-    def _fast_before_slow(self) -> Self:
-        if self.macd[0] >= self.macd[1]:
-            raise ValueError(f"macd: the fast span {self.macd[0]} must be below the slow span {self.macd[1]}")
-        return self
-
-
-class SplitConfig(Section):
-    """Where training ends and testing begins, by date."""
-
-    train_until: datetime.date | None = None
-    """Last date of training, included (default: 70 % of the bars)."""
-    validation_until: datetime.date | None = None
-    """Last date of validation, included (default: 85 % of the bars)."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.train_until and self.validation_until and self.train_until >= self.validation_until:
-            raise ValueError(f"train_until {self.train_until} must lie before validation_until {self.validation_until}")
-        return self
-
-
-class MarketConfig(Section):
-    """How the market table is made from the bars."""
-
-    symbols: tuple[str, ...] = ()
-    """Symbols to trade (default: all that the data holds)."""
-    fill: Literal["next_open", "same_close"] = "next_open"
-    """Where orders decided at a close fill. same_close fills at the price just observed: for comparisons only."""
-    features: FeatureConfig = FeatureConfig()
-    split: SplitConfig = SplitConfig()
 
 
 class CostConfig(Section):
@@ -176,7 +95,7 @@ class EnvConfig(Section):
     delisting_recovery_percent: FixedPercent = 100.0
     """What a position in a delisted symbol pays, in percent of its last price."""
     costs: CostConfig = CostConfig()
-    reward: Annotated[dict[str, float], PlainValidator(parse_weights)] = {"log_return": 1.0}
+    reward: Annotated[dict[str, float], PlainValidator(parse_weights)] = Field(default={"log_return": 1.0})
     """A reward, or several with weights (`log_return=0.9 calmar=0.1`): docs/accounting.md; or your own
     `package.module:function`."""
     reward_params: RewardConfig = RewardConfig()

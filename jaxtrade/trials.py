@@ -1,0 +1,233 @@
+"""The trial ledger: what was trained, validated and opened, in a file beside the runs that only grows.
+
+Each line of `trials.jsonl` is an entry in canonical JSON (keys sorted, no spaces, ASCII) and holds the hash of the line
+before, so that a change of any byte but at the end shows. That the end is whole shows against a head (length and last
+hash) kept elsewhere: in the artefacts. docs/splits.md says what this proves and what not.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict, Unpack
+
+from jaxtrade.errors import InputError
+
+NAME = "trials.jsonl"
+RESTORE = "Restore the file from a copy, or move it away: what was made before then shows that it is missing"
+
+NO_ENTRY = "is no entry: it was changed"
+
+
+class Fields(TypedDict, total=False):
+    """What an entry says; what is left out is null, and `detail` empty."""
+
+    run: str | None  # name of the run's folder
+    data_sha256: str | None
+    config_sha256: str | None
+    split: str | None  # name of the range
+    range: tuple[int, int] | None  # its first and last bar
+    policy_sha256: str | None
+    detail: dict[str, Any]  # anything else that JSON has, numbers finite
+
+
+class Entry(NamedTuple):
+    """One line of the ledger."""
+
+    n: int  # 1, 2, ...
+    time: str  # UTC, 2024-12-31T16:00:00Z
+    event: str  # train, validate, open-test, ...
+    run: str | None
+    data_sha256: str | None
+    config_sha256: str | None
+    split: str | None
+    range: tuple[int, int] | None
+    policy_sha256: str | None
+    detail: dict[str, Any]
+    previous: str  # hash of the entry before, empty for the first
+    hash: str  # SHA-256 of the canonical JSON of all the others
+
+
+class Head(NamedTuple):
+    """How long a ledger is and what it ends with."""
+
+    n: int
+    hash: str  # empty for an empty ledger
+
+
+def ledger_path(place: Path) -> Path:
+    """Return where the ledger of a run's folder, or of a bundle, lies: beside the run, else beside the bundle."""
+    place = place.resolve()
+    is_bundle = place.is_file() or place.suffix == ".npz"
+    if is_bundle and not (place.parent / "config.yaml").exists():
+        return place.parent / NAME
+    run = place.parent if is_bundle else place
+    return run.parent / NAME
+
+
+def append(path: Path, event: str, **fields: Unpack[Fields]) -> Entry:
+    """Verify the ledger, and add an entry; safe from several processes at once.
+
+    Returns:
+        The entry, which is on the disk by then.
+
+    Raises:
+        InputError: The ledger is damaged, or cannot be written; then it is as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b", buffering=0) as file:
+            _lock(file, alone=True)
+            file.seek(0)
+            content = file.read()
+            entry = _next(_head(verify(content, path)), event, fields)
+            _write_whole(file, len(content), _canonical(entry._asdict()) + b"\n")
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        raise InputError(path, what, "Permit it, or free space: what is tried must be recorded") from None
+    return entry
+
+
+def read(path: Path) -> list[Entry]:
+    """Return the entries of a ledger, none if there is no file.
+
+    Raises:
+        InputError: A line is not what the chain says, or the last one is cut off.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            _lock(file, alone=False)  # no half of a line that is being written
+            content = file.read()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "Check the path and its permissions") from None
+    return verify(content, path)
+
+
+def verify(content: bytes, path: Path) -> list[Entry]:
+    """Return the entries of a ledger's bytes; `path` is for the message.
+
+    Raises:
+        InputError: As `read`.
+    """
+    *lines, rest = content.split(b"\n")
+    entries: list[Entry] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            data = json.loads(line)
+            wrong = _mismatch(line, data, _head(entries))
+        except (ValueError, RecursionError):  # no JSON, or numbers that an entry never holds
+            data, wrong = {}, NO_ENTRY
+        if wrong:
+            raise InputError(f"{path} line {number}", wrong, RESTORE)
+        entries.append(Entry(**data | {"range": data["range"] and tuple(data["range"])}))
+    if rest:
+        what = "is cut off: a write did not finish, or the end of the file was removed"
+        raise InputError(f"{path} line {len(lines) + 1}", what, "Delete it if the machine failed as it was written")
+    return entries
+
+
+def head(path: Path) -> Head:
+    """Return the head of a ledger, for an artefact to carry.
+
+    Raises:
+        InputError: As `read`.
+    """
+    return _head(read(path))
+
+
+def check_head(path: Path, n: int, hash: str) -> None:
+    """Verify that a ledger still holds what it held when an artefact took its head.
+
+    Raises:
+        InputError: It is shorter, or its n-th entry is another; or as `read`.
+    """
+    entries = read(path)
+    if n > 0 and not path.exists():
+        raise InputError(path, f"is missing, and held {n} entries before", "Restore it from a copy")
+    if n > len(entries):
+        raise InputError(path, f"holds {len(entries)} entries, and held {n} before: its end was removed", RESTORE)
+    if n > 0 and entries[n - 1].hash != hash:
+        raise InputError(path, f"line {n} is not what it was: the ledger was written anew", RESTORE)
+
+
+def count_trials(entries: list[Entry], data_sha256: str) -> int:
+    """Return how many training runs these data have seen: distinct pairs of run and configuration."""
+    trained = [entry for entry in entries if entry.event == "train" and entry.data_sha256 == data_sha256]
+    return len({(entry.run, entry.config_sha256) for entry in trained})
+
+
+def count_openings(entries: list[Entry], data_sha256: str, range: tuple[int, int]) -> int:
+    """Return how often bars of a range of these data were opened, be it by way of another range that overlaps."""
+    first, last = range
+    opened = [entry for entry in entries if entry.event == "open-test" and entry.data_sha256 == data_sha256]
+    return sum(entry.range is None or (entry.range[0] <= last and first <= entry.range[1]) for entry in opened)
+
+
+def _head(entries: list[Entry]) -> Head:
+    return Head(entries[-1].n, entries[-1].hash) if entries else Head(0, "")
+
+
+def _next(before: Head, event: str, fields: Fields) -> Entry:
+    span = fields.get("range")
+    entry = Entry(
+        n=before.n + 1,
+        time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        event=event,
+        run=fields.get("run"),
+        data_sha256=fields.get("data_sha256"),
+        config_sha256=fields.get("config_sha256"),
+        split=fields.get("split"),
+        range=None if span is None else (int(span[0]), int(span[1])),
+        policy_sha256=fields.get("policy_sha256"),
+        detail=json.loads(json.dumps(fields.get("detail", {}), allow_nan=False)),  # as it will be read: keys are text
+        previous=before.hash,
+        hash="",
+    )
+    return entry._replace(hash=_hash(entry._asdict()))
+
+
+def _canonical(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _hash(data: dict[str, Any]) -> str:
+    return hashlib.sha256(_canonical({key: value for key, value in data.items() if key != "hash"})).hexdigest()
+
+
+def _mismatch(line: bytes, data: Any, before: Head) -> str | None:
+    """Return what is wrong with a line, None if nothing is."""
+    if not isinstance(data, dict) or set(data) != set(Entry._fields) or not isinstance(data["range"], list | None):
+        return NO_ENTRY
+    if data["hash"] != _hash(data):
+        return "does not match its hash: it was changed"
+    if line != _canonical(data):
+        return "is not written as entries are: it was changed"
+    if (data["n"], data["previous"]) != (before.n + 1, before.hash):
+        return "does not follow the line before: lines were removed, inserted or moved"
+    return None
+
+
+def _lock(file: io.FileIO, alone: bool) -> None:
+    """Wait for the other processes that have the file, until it is closed; Windows has no such locks."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+
+
+def _write_whole(file: io.FileIO, size: int, line: bytes) -> None:
+    """Append a line and wait until it is on the disk; if it cannot be whole, cut the file to the size it had."""
+    try:
+        written = file.write(line)
+        if written != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file.fileno())
+    except OSError:
+        os.ftruncate(file.fileno(), size)  # half a line would bar the way to all that follow
+        raise

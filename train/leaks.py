@@ -1,0 +1,160 @@
+"""The leak check of a policy: the market, the statistics, the environment, the backtester and live inference."""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import unflatten_dict
+
+from eval_bridge.leaks import BACK, decisions, policy_differences
+from eval_bridge.policy import NumpyPolicy
+from eval_bridge.spec import LeakCheck, Manifest
+from jaxtrade.envs.trading import TradingCore, make_env_params
+from jaxtrade.market.leaks import (
+    RECURSION_LIMIT,
+    Leak,
+    change_after,
+    fill_leaks,
+    leak_texts,
+    market_leaks,
+    pick_cuts,
+    rebuild,
+    recursion,
+    statistics_leaks,
+)
+from jaxtrade.market.splits import Range
+from jaxtrade.market.table import MarketTable, nothing_like
+from train.config import TrainConfig
+from train.evaluate import walk
+from train.networks import make_policy
+from train.programs import train_markets
+from train.state import Setup
+
+CELLS_AT_EXPORT = 2_000_000  # bars x symbols x cuts that an export spends on it
+SAMPLES = 4  # bars whose recursion and fills are looked at
+
+
+def cuts_at_export(table: MarketTable) -> int:
+    """Return how many cuts an export can afford: some 16 for a sample, 2 for millions of bars."""
+    return int(np.clip(CELLS_AT_EXPORT // table.mark.size, 2, 16))
+
+
+def check_leaks(manifest: Manifest, policy: NumpyPolicy, table: MarketTable, count: int) -> LeakCheck:
+    """Return what the leak check found.
+
+    Args:
+        manifest: Of the policy's bundle.
+        policy: The policy.
+        table: The market to check on.
+        count: Cuts, spread over all decisions.
+    """
+    cuts = pick_cuts(table, count)
+    environment = Environment(manifest, policy, table)
+    leaks = statistics_leaks(table) if table.ranges["train"].decisions >= 1 else []
+    leaks += selection_leaks(manifest, table) if table.ranges["validation"].decisions >= 1 else []
+    few = cuts[:: max(1, len(cuts) // SAMPLES)]
+    leaks += fill_leaks(table, few)
+    known = {cut: decisions(policy, table, manifest.env, cut) for cut in cuts}
+    for cut, other, found in market_leaks(table, cuts):
+        leaks += found
+        if found:
+            continue  # what the policy then does with it is no news
+        seen = seen_from(table, other, cut)
+        names = policy_differences(known[cut], decisions(policy, seen, manifest.env, cut))
+        names += environment.differences(seen, cut)
+        leaks += [Leak(name, cut, "changed") for name in names]
+    memory = recursion(table, few)
+    slow = {name: apart for name, apart in memory.items() if apart > RECURSION_LIMIT}
+    worst = max(memory, key=lambda name: memory[name])
+    return LeakCheck(
+        cuts=len(cuts),
+        bars=len(table.time),
+        findings=(*leak_texts(table, leaks), *(recursion_text(name, apart) for name, apart in slow.items())),
+        recursion=memory[worst],
+        recursion_feature=worst,
+    )
+
+
+def seen_from(table: MarketTable, other: MarketTable, cut: int) -> MarketTable:
+    """Return the changed market as it is seen at a cut: padded to the old length, with the old past behind it.
+
+    What happened before the cut is compared by itself; here it must be the same, because a symbol of which no bar
+    follows counts as delisted.
+    """
+    length = len(table.time)
+
+    def pad(leaf: Any) -> Any:
+        rest = np.full((length - len(leaf), *leaf.shape[1:]), nothing_like(leaf))
+        return np.concatenate([leaf, rest]) if len(leaf) < length else leaf
+
+    def join(old: Any, new: Any) -> Any:
+        return None if old is None else np.concatenate([old[:cut], pad(old if new is None else new)[cut:]])
+
+    known = type(other.known)(*(None if leaf is None else pad(leaf) for leaf in other.known))
+    outcome = type(other.outcome)(*map(join, table.outcome, other.outcome))
+    return dataclasses.replace(
+        other, time=table.time, features=pad(other.features), known=known, outcome=outcome, mark=pad(other.mark)
+    )
+
+
+class Environment:
+    """The compiled environment, walked by the trained network up to a cut."""
+
+    def __init__(self, manifest: Manifest, policy: NumpyPolicy, table: MarketTable) -> None:
+        config = TrainConfig(network=manifest.network, env=manifest.env, market=manifest.market)
+        network, distribution = make_policy(config.network, config.env.choices, len(table.symbols))
+        setup = Setup(config, TradingCore(config.env), network, distribution, None, None)  # type: ignore[arg-type]
+        self.params = unflatten_dict(
+            {tuple(name.split("/")): jnp.asarray(leaf) for name, leaf in policy.params.items()}
+        )
+        self.env, self.first = manifest.env, table.ranges["all"].first
+        self.program = jax.jit(partial(walk, setup), static_argnames="decisions")
+        self.table, self.known = table, dict[int, Any]()
+
+    def walk(self, table: MarketTable, cut: int) -> tuple[Any, Any]:
+        """Return actions up to the cut, and the equity before its outcome."""
+        first = max(self.first, cut - BACK)
+        market = make_env_params(table, Range(first, cut + 1), self.env)
+        _, walked = jax.device_get(self.program(self.params, market, decisions=cut + 1 - first))
+        return walked["action"], walked["equity"][:-1]
+
+    def differences(self, seen: MarketTable, cut: int) -> list[str]:
+        """Return what the environment does otherwise in a changed market."""
+        if cut not in self.known:
+            self.known[cut] = self.walk(self.table, cut)
+        pairs = zip(("action", "equity"), self.known[cut], self.walk(seen, cut), strict=True)
+        return [
+            f"{name} of the environment" for name, old, new in pairs if not np.array_equal(old, new, equal_nan=True)
+        ]
+
+
+def selection_leaks(manifest: Manifest, table: MarketTable) -> list[Leak]:
+    """Return what training or validation would see of the bars after the validation range."""
+    last = table.ranges["validation"].last
+    other = rebuild(table, change_after(table.bars, last, "noise"), fit=True)
+    found = []
+    for name, one, two in zip(
+        ("training", "validation"), train_markets(table, manifest.env), train_markets(other, manifest.env), strict=True
+    ):
+        pairs = zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True)
+        if not all(np.array_equal(a, b, equal_nan=a.dtype != bool) for a, b in pairs):
+            found.append(Leak(f"the market of {name}", last, "noise"))
+    return found
+
+
+def recursion_text(name: str, apart: float) -> str:
+    """Return the finding of a feature that remembers more than its warm-up."""
+    return f"feature '{name}' moves by {apart:.2g} standard deviations when its history is cut to its warm-up"
+
+
+def describe(record: LeakCheck) -> str:
+    """Return the result as lines to print."""
+    lines = [
+        f"{record.cuts} bars of {record.bars}, everything after each changed in three ways",
+        f"history cut to the warm-up: worst is {record.recursion_feature}, {record.recursion:.1g} standard deviations",
+    ]
+    lines += [f"LEAK: {finding}" for finding in record.findings]
+    return "\n".join([*lines, "no leak found" if not record.findings else f"{len(record.findings)} leaks"])

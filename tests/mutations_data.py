@@ -59,6 +59,67 @@ dividend not adjusted: a dividend is money, which no split changes
 - dividend = None if bars.dividend is None else bars.dividend * shares
 + dividend = bars.dividend
 
+# jaxtrade/market/sources/delimited.py
+
+rows one too low: the header counts as a line, or it does not
+- return _row_numbers(style.skipped + 1, text.lines + 1)
++ return _row_numbers(style.skipped, text.lines)
+
+# jaxtrade/market/sources/numbers.py
+
+one comma makes thousands: 10,523 is a number that people write
+- FEWEST_GROUPED = 2  # a single 10,523 among 105.23 is a slip of the hand, no thousands
++ FEWEST_GROUPED = 1
+
+# jaxtrade/market/sources/times.py
+
+mixed zones pass: an offset is an offset
+- problem[odd] = MIXED
++ pass
+
+# jaxtrade/market/sources/formats.py
+
+offsets the wrong way: UTC is local time and the offset
+- clock - shift.astype
++ clock + shift.astype
+
+# jaxtrade/market/checks/cells.py
+
+zero is a price: a price is not negative
+- low = ~infinite & ~over & ((values < 0) if name == "volume" else (values <= 0))
++ low = ~infinite & ~over & (values < 0)
+
+# jaxtrade/market/checks/times.py
+
+one step back passes: times must not fall much
+- back = at[1:][np.diff(time) < 0]
++ back = at[1:][np.diff(time) < -3600]
+
+# jaxtrade/market/repairs.py
+
+filled from later bars: a hole takes the nearest close
+- filled = np.flatnonzero(bad & (last >= 0))
++ last = np.minimum.accumulate(np.where(valid, np.arange(len(close)), len(close) - 1)[::-1])[::-1]
++ filled = np.flatnonzero(bad & (last >= 0))
+
+clip narrows: high and low are put where open and close are
+- columns["high"][places] = np.fmax(columns["high"][places], np.fmax(*body))
++ columns["high"][places] = np.fmax(*body)
+
+points multiplied: a factor is a factor
+- return np.asarray(points / (nearest if nearest and abs(units - nearest) < 1e-9 * units else units))
++ return np.asarray(points * (1 / units))
+
+# jaxtrade/market/leaks.py
+
+noise that spares the next bar: later bars begin after the next one
+- later = slice(last + 1, None)
++ later = slice(last + 2, None)
+
+outcomes not compared: what is known is what counts
+- found = differences(table, other, cut, outcomes=how == "noise")
++ found = differences(table, other, cut, outcomes=False)
+
 # jaxtrade/market/table.py
 
 statistics of all bars: the last bar of training is forgotten

@@ -200,7 +200,7 @@ def test_bad_data_for_a_good_bundle(tmp_path: Path, run: Runner) -> None:
     before = contents(tmp_path)
     for data, pieces in {
         "none.csv": "none.csv: no such file or folder|Check the path",
-        "text.csv": "E-DATA-020 text.csv row 601 (2010-01-01 00:00:00) column 'close' symbol text: 'x' is no number",
+        "text.csv": "E-DATA-020 text.csv row 601 (2010-01-01T00:00:00Z) column 'close' symbol text: 'x' is no number",
         "short.csv": "range 'test': holds no decision: 99 bars, 159 of them needed as history|give more bars",
     }.items():
         assert_refused(run("backtest", "policy.npz", "--data", data), pieces)

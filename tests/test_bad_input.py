@@ -113,7 +113,7 @@ DATA = {
     ),
     "text": (
         [*LINES[:5], LINES[5].replace("2000-01-07T00:00:00,", "2000-01-07,x"), *LINES[6:]],
-        "E-DATA-020 prices.csv row 6 (2000-01-07 00:00:00) column 'open' symbol prices: 'x",
+        "E-DATA-020 prices.csv row 6 (2000-01-07T00:00:00Z) column 'open' symbol prices: 'x",
     ),
     "short": (LINES[:100], "range 'train': holds no decision: 99 bars, 389 of them needed as history|give more bars"),
 }

@@ -25,6 +25,10 @@ REFUSED = {
         "--market.load.accept: holds 'E-DATA-022', which cannot be accepted",
     ),
     "repair": ("ppo --market.load.repair mend", "--market.load.repair: |'drop-row', |got 'mend'"),
+    "dividends twice": (
+        "ppo --market.load.adjusted adj_close --market.load.events e.csv",
+        "events are in adj_close already|leave out one",
+    ),
     "sealed share": ("ppo --market.split.train-until 1.5", "--market.split.train-until: must lie between 0 and 1"),
     "export": ("export old", "old: holds no checkpoint. Train until the first validation"),
     "two starts": ("ppo --resume old --config smoke", "--config: cannot be given with --resume"),

@@ -29,7 +29,7 @@ class LoadConfig(Section):
     calendar: str | None = None
     """Exchange calendar to check the sessions against, such as XNYS, or by symbol: AAPL=XNYS,BTC=24/7."""
     adjusted: Literal["given", "adj_close"] = "given"
-    """given: prices are taken as they are. adj_close: all four are scaled by the column adj_close."""
+    """given: prices are taken as they are. adj_close: all four are scaled by adj_close / close, 1 at the first bar."""
     events: str | None = None
     """CSV or Parquet file of splits and dividends: symbol, date, kind (split or dividend), value."""
 
@@ -43,6 +43,12 @@ class LoadConfig(Section):
                 known = ", ".join(sorted(code for code, rule in RULES.items() if rule.acceptable))
                 raise ValueError(f"holds {code!r}, which cannot be accepted; those that can: {known}")
         return codes
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        if self.events is not None and self.adjusted == "adj_close":
+            raise ValueError("events are in adj_close already: leave out one, or adjusted adj_close")
+        return self
 
 
 def parse_until(value: Any) -> datetime.date | float | None:

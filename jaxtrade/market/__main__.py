@@ -64,7 +64,8 @@ def _cache(argv: list[str]) -> int:
         return 0
     entries = cache.list_entries()
     for each in entries:
-        print(f"{each.key[:12]}  {each.size / 1e6:>9.1f} MB  {each.age / 86400:>6.1f} days  {each.source}")
+        told = f"{each.size / 1e6:>9.1f} MB  {each.age / 86400:>6.1f} days  {each.seconds:>6.1f} s saved"
+        print(f"{each.key[:12]}  {told}  {each.source}")
     print(_tables(len(entries), sum(each.size for each in entries)))
     return 0
 

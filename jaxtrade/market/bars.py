@@ -67,8 +67,12 @@ def lay_out(readings: list[Reading], config: LoadConfig) -> Bars:
 
 
 def adjust_by_close(reading: Reading) -> Reading:
-    """Return a reading whose four prices are scaled by adjusted close / close."""
+    """Return a reading whose four prices are scaled by adjusted close / close, as a multiple of the first bar's.
+
+    Vendors count back from the last bar, so that every later dividend changes all earlier prices; docs/adr/0008.
+    """
     factor = reading.frame["adj_close"] / reading.frame["close"]
+    factor /= factor[factor.first_valid_index()] if factor.notna().any() else 1.0
     return reading._replace(frame=reading.frame.assign(**{name: reading.frame[name] * factor for name in PRICES}))
 
 

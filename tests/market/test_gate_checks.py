@@ -235,13 +235,14 @@ def test_local_times_that_repeat_where_clocks_are_set_back_are_told_as_such() ->
 
 
 def test_prices_scaled_by_the_adjusted_close(tmp_path: Path) -> None:
+    """All four by one factor, 1 at the first bar: later dividends change nothing before them."""
     text = "date,open,high,low,close,adj close,volume\n2020-01-01,10,12,9,11,5.5,100\n2020-01-02,11,13,10,12,12,200\n"
     (tmp_path / "prices.csv").write_text(text, encoding="utf-8")
     bars = load(str(tmp_path / "prices.csv"), LoadConfig(adjusted="adj_close")).bars
-    assert bars.open[:, 0].tolist() == [5, 11]
-    assert bars.high[:, 0].tolist() == [6, 13]
-    assert bars.low[:, 0].tolist() == [4.5, 10]
-    assert bars.close[:, 0].tolist() == [5.5, 12]
+    assert bars.open[:, 0].tolist() == [10, 22]
+    assert bars.high[:, 0].tolist() == [12, 26]
+    assert bars.low[:, 0].tolist() == [9, 20]
+    assert bars.close[:, 0].tolist() == [11, 24]
 
 
 @pytest.mark.nightly

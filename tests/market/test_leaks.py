@@ -137,6 +137,18 @@ def flag_of_the_same_day(patch: pytest.MonkeyPatch, table: MarketTable) -> Marke
     return replanted(table)
 
 
+def paid_a_bar_early(patch: pytest.MonkeyPatch, table: MarketTable) -> MarketTable:
+    """What a position earns in a bar is what the next bar earns."""
+    real = table_room.make_outcome
+
+    def make_outcome(bars: Bars, mark: np.ndarray, fill: str) -> Any:
+        found = real(bars, mark, fill)
+        return found._replace(move=np.append(found.move[1:], found.move[-1:], axis=0))
+
+    patch.setattr(table_room, "make_outcome", make_outcome)
+    return replanted(table)
+
+
 def mask_of_tomorrow(patch: pytest.MonkeyPatch, table: MarketTable) -> MarketTable:
     real = table_room.first_ready
 
@@ -182,6 +194,7 @@ PLANTED: dict[str, tuple[Plant, str]] = {
     "coarse bar labelled by its start": (coarse_bar_at_its_start, "feature 'return_1@1w'"),
     "same-bar fill": (same_bar_fill, "fill: fill_price hangs on the close observed"),
     "same-day tradability flag": (flag_of_the_same_day, "fill: can_fill hangs on how its bar ends"),
+    "paid a bar early": (paid_a_bar_early, "outcome 'move' of earlier bars"),
     "tradable only if tomorrow is": (mask_of_tomorrow, "tradable"),
     "adjustment by a later split": (later_split, "mark|guilty columns: split"),
 }

@@ -137,7 +137,7 @@ CELLS = {  # what: (content, code, column, positions, rows, pieces of the text)
         "close",
         [1],
         [3],
-        "row 3 (2024-01-30 23:00:00)|'n.v.t.' is no",
+        "row 3 (2024-01-30T23:00:00Z)|'n.v.t.' is no",
     ),
     "two texts": (
         swapped(3, "1084.9,1082", "x,1082").replace(b"1088.2,", b"y,"),

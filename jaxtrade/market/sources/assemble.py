@@ -173,7 +173,7 @@ def _adjusted(reading: Reading, config: LoadConfig) -> tuple[Finding, ...]:
     if not at.size:
         return ()
     what = f"the adjusted close {adjusted[at[0]]} is not the close {close[at[0]]}, which"
-    time = str(frame.index[at[0]])
+    time = f"{frame.index[at[0]].isoformat()}Z"
     return (Finding("N-DATA-072", reading.where, what, reading.symbol, "adj_close", at, reading.rows[at], time),)
 
 
@@ -189,7 +189,7 @@ def _located(reading: Reading, at: RowArray | slice, defect: Defect) -> Finding 
         return None
     time = reading.frame.index[here[0]]
     what = defect.told(int(inside[0]))
-    when = "" if pd.isna(time) else str(time)
+    when = "" if pd.isna(time) else f"{time.isoformat()}Z"
     rows = reading.rows[here]
     return Finding(defect.code, reading.where, what, reading.symbol, defect.column, here, rows, when)
 

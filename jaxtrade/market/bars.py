@@ -17,7 +17,7 @@ PRICES = ("open", "high", "low", "close")
 class Bars(NamedTuple):
     """A panel of bars on one time axis; NaN marks what a symbol lacks. `T` bars, `N` symbols."""
 
-    time: npt.NDArray[np.datetime64]  # [T] datetime64[s], strictly increasing
+    time: npt.NDArray[np.datetime64]  # [T] datetime64[s] UTC, strictly increasing: when each bar starts
     symbols: tuple[str, ...]
     open: FloatArray  # [T, N]
     high: FloatArray  # [T, N]

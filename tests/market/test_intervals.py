@@ -1,18 +1,21 @@
 """Coarse bars: by hand, by brute force at every row, and blind to what is still forming."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jaxtrade.config import MarketConfig
 from jaxtrade.market import features as feature_room
-from jaxtrade.market.bars import Bars
+from jaxtrade.market.bars import Bars, load_bars
 from jaxtrade.market.features import compute, feature_names, intervals, warm_up
 from jaxtrade.market.features.intervals import Coarse, coarsen
 from jaxtrade.market.features.registry import SymbolBars
+from jaxtrade.market.table import build_table
 from tests.helpers.feature_bars import DAY, FIELDS, make_config, rows_of, walk, with_holes
 from tests.helpers.plain_features import PLAIN, Series
+from tests.helpers.price_files import csv_lines, write_lines
 
 HOUR, WEEK = 3600, 7 * DAY
 MONDAY = 4 * DAY
@@ -62,16 +65,13 @@ def filled(bars: Bars, n: int) -> tuple[list[int], list[tuple[float, ...]]]:
     return places, rows
 
 
-@pytest.mark.parametrize(
-    ("label", "start"), [("start", "2000-01-03"), ("end", "2000-01-03T01:00"), ("start", "2000-01-05T22:00")]
-)
-def test_every_row_equals_plain_loops_over_the_data_until_then(label: str, start: str) -> None:
+@pytest.mark.parametrize("start", ["2000-01-03", "2000-01-05T22:00"])
+def test_every_row_equals_plain_loops_over_the_data_until_then(start: str) -> None:
     bars = drop(walk(220, seed=1, interval=HOUR, start=start), share=0.05)
-    config = make_config(FEATURES, HOUR, label)
+    config = make_config(FEATURES, HOUR)
     found = compute(bars, config)
     places, rows = filled(bars, 0)
-    late = HOUR if label == "start" else 0
-    ends = [int(second) + late for second in bars.time.astype(np.int64)[places]]
+    ends = [int(second) + HOUR for second in bars.time.astype(np.int64)[places]]
     checked = 0
     for i in np.flatnonzero(found.ready[places, 0])[::2]:
         expected = []
@@ -90,7 +90,7 @@ def test_every_row_equals_plain_loops_over_the_data_until_then(label: str, start
 
 
 def cases() -> list[object]:
-    """Return bars and configs: hours and days, labels, gaps, a grid that is off, one that starts within a period."""
+    """Return bars and configs: hours and days, gaps, a grid that is off, one that starts within a period."""
     hours = walk(200, symbols=2, seed=2, interval=HOUR, start="2000-01-05T22:00")
     days = walk(200, symbols=2, seed=3)
     minutes = walk(240, seed=4, interval=300, start="2000-01-03T09:35")
@@ -110,12 +110,9 @@ def cases() -> list[object]:
     return [
         pytest.param(hours, make_config(FEATURES, HOUR), id="hours"),
         pytest.param(drop(hours, 0.1), make_config(FEATURES, HOUR), id="hours with gaps"),
-        pytest.param(drop(hours, 0.1), make_config(FEATURES, HOUR, "end"), id="hours labelled by their end"),
         pytest.param(drop(off, 0.1), make_config(FEATURES, HOUR), id="hours off the grid"),
         pytest.param(drop(days, 0.1), make_config(on_days), id="days"),
-        pytest.param(days, make_config(on_days, label="end"), id="days, which bear their date"),
         pytest.param(drop(minutes, 0.1), make_config(on_minutes, 300), id="minutes"),
-        pytest.param(minutes, make_config(on_minutes, 300, "end"), id="minutes labelled by their end"),
     ]
 
 
@@ -208,24 +205,19 @@ def test_weeks_begin_on_monday() -> None:
     )  # Monday: Friday's close is not the end
 
 
-def test_both_labels_tell_the_same() -> None:
-    bars = drop(walk(300, seed=6, interval=HOUR), 0.05)
-    later = bars._replace(time=bars.time + np.timedelta64(HOUR, "s"))
-    config = {"time_of_day": None, "day_of_week@1d": None, **FEATURES}
-    named_by_start, named_by_end = (
-        compute(bars, make_config(config, HOUR)),
-        compute(later, make_config(config, HOUR, "end")),
-    )
-    np.testing.assert_array_equal(named_by_start.raw, named_by_end.raw)
-    wrong = compute(later, make_config(config, HOUR, "start"))
-    assert (wrong.raw != named_by_end.raw)[named_by_end.ready].any()
-
-
-def test_a_bar_of_a_day_bears_the_date_of_its_start() -> None:
-    days, features = walk(60, seed=7), {"lagged_returns@1w": 2, "day_of_week": None}
-    found = compute(days, make_config(features, label="end"))
-    assert found.ready.any()
-    np.testing.assert_array_equal(found.raw, compute(days, make_config(features)).raw)
+def test_both_labels_tell_the_same(tmp_path: Path) -> None:
+    """Bars that bear the time of their end are moved when they are read; those of a day bear their date."""
+    for interval, moved in ((HOUR, HOUR), (DAY, 0)):
+        bars, tables = walk(300, seed=6, interval=interval), []
+        features = {"time_of_day": None, "day_of_week": None, "gap": None} | (FEATURES if moved else {"ema@1w": 2})
+        for label, late in (("start", 0), ("end", moved)):
+            lines = csv_lines(bars._replace(time=bars.time + np.timedelta64(late, "s")))
+            config = make_config(features, interval, label)
+            path = write_lines(tmp_path / f"{label}.csv", lines)
+            tables.append(build_table(load_bars(str(path), config=config.load), config, window=2))
+        np.testing.assert_array_equal(tables[0].features, tables[1].features)
+        np.testing.assert_array_equal(tables[0].time, tables[1].time)
+        assert tables[0].data_hash == tables[1].data_hash
 
 
 @pytest.mark.parametrize("first", range(0, 30, 5))

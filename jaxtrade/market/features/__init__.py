@@ -8,7 +8,7 @@ import numpy.typing as npt
 from jaxtrade.config import MarketConfig
 from jaxtrade.market.bars import Bars
 from jaxtrade.market.features.calls import Call, base_interval, calls_of
-from jaxtrade.market.features.indicators import DAY, FEATURES
+from jaxtrade.market.features.indicators import FEATURES
 from jaxtrade.market.features.intervals import coarsen
 from jaxtrade.market.features.registry import Feature, FloatArray, RowArray, SymbolBars, feature
 from jaxtrade.market.features.user import compute_own
@@ -52,7 +52,7 @@ def compute(bars: Bars, config: MarketConfig) -> Computed:
 
     Args:
         bars: The panel; its prices are positive and finite, or NaN.
-        config: Features, interval and labels.
+        config: Features and interval.
 
     Raises:
         InputError: As in `feature_names`, or a user's function fails or sees the future.
@@ -60,8 +60,6 @@ def compute(bars: Bars, config: MarketConfig) -> Computed:
     calls, base = calls_of(config), base_interval(config)
     raw = np.full((*bars.close.shape, sum(len(call.names) for call in calls)), np.nan)
     ready = np.zeros(bars.close.shape, bool)
-    late = base if config.load.label == "end" and base < DAY else 0  # a day's bar bears the date of its start
-    bars = bars._replace(time=(bars.time - np.timedelta64(late, "s")).astype("datetime64[s]"))
     for n in range(len(bars.symbols)):
         rows = np.flatnonzero(np.isfinite(bars.close[:, n]))
         if len(rows):

@@ -213,7 +213,7 @@ def test_both_labels_tell_the_same(tmp_path: Path) -> None:
         for label, late in (("start", 0), ("end", moved)):
             lines = csv_lines(bars._replace(time=bars.time + np.timedelta64(late, "s")))
             config = make_config(features, interval, label)
-            path = write_lines(tmp_path / f"{label}.csv", lines)
+            path = write_lines(tmp_path / "prices.csv", lines)
             tables.append(build_table(load_bars(str(path), config=config.load), config, window=2))
         np.testing.assert_array_equal(tables[0].features, tables[1].features)
         np.testing.assert_array_equal(tables[0].time, tables[1].time)

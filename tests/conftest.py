@@ -14,7 +14,10 @@ from jaxtrade.config import EnvConfig
 from jaxtrade.envs.synthetic import random_bars, synthetic_table
 from jaxtrade.market.bars import Bars
 from jaxtrade.market.table import MarketTable
+from train import leaks
 from train.config import TrainConfig
+
+leaks.CELLS_AT_EXPORT = 0  # few cuts: exports are many here, and the leak check has tests of its own
 
 
 @pytest.fixture(autouse=True)

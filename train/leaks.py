@@ -51,9 +51,11 @@ def check_leaks(manifest: Manifest, policy: NumpyPolicy, table: MarketTable, cou
         table: The market to check on.
         count: Cuts, spread over all decisions.
     """
+    table.span("all")  # holds a decision, or the user is told
     cuts = pick_cuts(table, count)
     environment = Environment(manifest, policy, table)
-    leaks = statistics_leaks(table) if table.ranges["train"].decisions >= 1 else []
+    own = table.data_hash == manifest.data.sha256
+    leaks = statistics_leaks(table, own) if table.ranges["train"].decisions >= 1 else []
     leaks += selection_leaks(manifest, table) if table.ranges["validation"].decisions >= 1 else []
     few = cuts[:: max(1, len(cuts) // SAMPLES)]
     leaks += fill_leaks(table, few)
@@ -111,18 +113,19 @@ class Environment:
             {tuple(name.split("/")): jnp.asarray(leaf) for name, leaf in policy.params.items()}
         )
         self.env, self.first = manifest.env, table.ranges["all"].first
-        self.program = jax.jit(partial(walk, setup), static_argnames="decisions")
+        self.program = jax.jit(partial(walk, setup, decisions=BACK + 1))
         self.table, self.known = table, dict[int, Any]()
 
     def walk(self, table: MarketTable, cut: int) -> tuple[Any, Any]:
         """Return actions up to the cut, and the equity before its outcome."""
-        first = max(self.first, cut - BACK)
-        market = make_env_params(table, Range(first, cut + 1), self.env)
-        _, walked = jax.device_get(self.program(self.params, market, decisions=cut + 1 - first))
+        market = make_env_params(table, Range(cut - BACK, cut + 1), self.env)
+        _, walked = jax.device_get(self.program(self.params, market))
         return walked["action"], walked["equity"][:-1]
 
     def differences(self, seen: MarketTable, cut: int) -> list[str]:
         """Return what the environment does otherwise in a changed market."""
+        if cut - BACK < self.first:
+            return []  # another length would be another program
         if cut not in self.known:
             self.known[cut] = self.walk(self.table, cut)
         pairs = zip(("action", "equity"), self.known[cut], self.walk(seen, cut), strict=True)

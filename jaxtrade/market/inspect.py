@@ -1,5 +1,6 @@
 """What a source holds, as people read it: how it was understood, what is wrong with it, and what would mend it."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -134,7 +135,7 @@ def _verdict(source: str, read: list[Reading], config: LoadConfig, report: Repor
     if bars is not None:
         from jaxtrade.market.table import hash_bars  # which builds on the bars
 
-        return [*lines, f"  data hash {hash_bars(bars)}", f"  PASSES: --data {source}{_settings(config)}"]
+        return [*lines, f"  data hash {hash_bars(bars)}", f"  PASSES: --data {shlex.quote(source)}{_settings(config)}"]
     codes = list(dict.fromkeys(each.code for each in report.refused))
     lines.append(f"  REFUSED: {', '.join(f'{code} {RULES[code].name}' for code in codes)}")
     mended, beyond = mend(report.refused, config)
@@ -143,7 +144,7 @@ def _verdict(source: str, read: list[Reading], config: LoadConfig, report: Repor
     left = judge(source, read, mended)[1].refused
     if left:
         return [*lines, f"  {left[0].code} stays whatever is repaired: {RULES[left[0].code].remedy}"]
-    return [*lines, f"  It passes with: --data {source}{_settings(mended)}"]
+    return [*lines, f"  It passes with: --data {shlex.quote(source)}{_settings(mended)}"]
 
 
 def mend(refused: Iterable[Finding], config: LoadConfig) -> tuple[LoadConfig, list[str]]:

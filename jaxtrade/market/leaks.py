@@ -96,12 +96,15 @@ def market_leaks(table: MarketTable, cuts: Sequence[int]) -> Iterator[tuple[int,
         table: The market.
         cuts: Bars after which everything is changed.
     """
+    columns = dict[str, tuple[str, ...]]()  # guilty of each thing that leaks, found out once
     for number, cut in enumerate(cuts):
         for how in HOWS:
             other = rebuild(table, change_after(table.bars, cut, how, seed=number))
             # Who is missing for good counts as delisted, a fact of the future: outcomes differ where bars vanish.
             found = differences(table, other, cut, outcomes=how == "noise")
-            yield cut, other, [Leak(what, cut, how, guilty(table, cut, what)) for what in found]
+            for what in found:
+                columns[what] = columns.get(what) or guilty(table, cut, what)
+            yield cut, other, [Leak(what, cut, how, columns[what]) for what in found]
 
 
 def guilty(table: MarketTable, cut: int, what: str) -> tuple[str, ...]:
@@ -110,11 +113,16 @@ def guilty(table: MarketTable, cut: int, what: str) -> tuple[str, ...]:
     return tuple(name for name, other in alone if what in differences(table, other, cut))
 
 
-def statistics_leaks(table: MarketTable) -> list[Leak]:
-    """Return the features whose statistics are not those of the training range, or change with what follows it."""
+def statistics_leaks(table: MarketTable, own: bool = True) -> list[Leak]:
+    """Return the features whose statistics are not those of the training range, or change with what follows it.
+
+    Args:
+        table: The market.
+        own: Whether its statistics were fitted on its own training range, and not on other data.
+    """
     last = table.ranges["train"].last
     stored, fitted = scaler_record(table.scaler), scaler_record(rebuild(table, table.bars, fit=True).scaler)
-    found = [("as stored", name) for name in _unlike(table, stored, fitted)]
+    found = [("as stored", name) for name in _unlike(table, stored, fitted)] if own else []
     for how in HOWS:
         other = rebuild(table, change_after(table.bars, last, how), fit=True)
         found += [(how, name) for name in _unlike(table, fitted, scaler_record(other.scaler))]

@@ -12,6 +12,7 @@ import pytest
 
 from jaxtrade.market import cache
 from tests.helpers.planting import ROOT
+from tests.helpers.unsafe_folders import UNSAFE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="owners and permission bits of POSIX")
 KEY = "a" * 64
@@ -48,38 +49,6 @@ def test_off(word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert not stored()
     assert (cache.list_entries(), cache.clear()) == ([], (0, 0))
     assert capsys.readouterr() == ("", "")
-
-
-def open_to_all(folder: Path) -> None:
-    folder.mkdir()
-    folder.chmod(0o777)
-
-
-def open_to_the_group(folder: Path) -> None:
-    folder.mkdir()
-    folder.chmod(0o770)
-
-
-def a_link(folder: Path) -> None:
-    (folder.parent / "elsewhere").mkdir()
-    folder.symlink_to(folder.parent / "elsewhere")
-
-
-def a_file(folder: Path) -> None:
-    folder.write_text("")
-
-
-def in_a_folder_open_to_all(folder: Path) -> None:
-    folder.parent.chmod(0o777)
-
-
-UNSAFE = {
-    open_to_all: "others may write to it. Run chmod 700 on it, or set JAXTRADE_TABLE_CACHE=off",
-    open_to_the_group: "others may write to it",
-    a_link: "is a link, not a folder",
-    a_file: "cannot be made",
-    in_a_folder_open_to_all: "others may replace it",
-}
 
 
 @pytest.mark.parametrize("plant", UNSAFE)

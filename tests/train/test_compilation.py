@@ -11,6 +11,7 @@ import pytest
 from jaxtrade.errors import InputError
 from jaxtrade.private import cache_folder, make_private
 from tests.helpers.planting import ROOT, run_python
+from tests.helpers.unsafe_folders import UNSAFE
 from train.compilation import VARIABLE, Compilations, prune, use_compilation_cache
 from train.run import CompilationWatch
 
@@ -45,38 +46,6 @@ def test_a_new_folder_is_private(tmp_path: Path) -> None:
     make_private(folder, VARIABLE)
     assert [each.stat().st_mode & 0o777 for each in (folder, folder.parent)] == [0o700, 0o700]
     make_private(folder, VARIABLE)  # and stays good
-
-
-def open_to_all(folder: Path) -> None:
-    folder.mkdir()
-    folder.chmod(0o777)
-
-
-def open_to_the_group(folder: Path) -> None:
-    folder.mkdir()
-    folder.chmod(0o770)
-
-
-def a_link(folder: Path) -> None:
-    (folder.parent / "elsewhere").mkdir()
-    folder.symlink_to(folder.parent / "elsewhere")
-
-
-def a_file(folder: Path) -> None:
-    folder.write_text("")
-
-
-def in_a_folder_open_to_all(folder: Path) -> None:
-    folder.parent.chmod(0o777)
-
-
-UNSAFE = {
-    open_to_all: "others may write to it",
-    open_to_the_group: "others may write to it",
-    a_link: "is a link, not a folder",
-    a_file: "cannot be made",
-    in_a_folder_open_to_all: "others may replace it",
-}
 
 
 @pytest.mark.parametrize("plant", UNSAFE)

@@ -160,4 +160,5 @@ def describe(record: LeakCheck) -> str:
         f"history cut to the warm-up: worst is {record.recursion_feature}, {record.recursion:.1g} standard deviations",
     ]
     lines += [f"LEAK: {finding}" for finding in record.findings]
-    return "\n".join([*lines, "no leak found" if not record.findings else f"{len(record.findings)} leaks"])
+    count = len(record.findings)
+    return "\n".join([*lines, f"{count} leak{'s' * (count > 1)}" if count else "no leak found"])

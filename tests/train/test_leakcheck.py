@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from jaxtrade.market.splits import Range
 from jaxtrade.market.table import MarketTable
 from tests.conftest import small_config
 from tests.helpers.leaky import WINDOW, leaky_table
-from train import evaluate, leaks
+from train import evaluate, leakcheck, leaks
 from train.bridge import write_bundle
 from train.state import init_state, make_setup
 
@@ -53,6 +54,25 @@ def test_the_clean_twin_is_clean_and_every_bundle_says_so(world: tuple[MarketTab
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leaks, "CELLS_AT_EXPORT", 2_000_000)
         assert leaks.cuts_at_export(world[0]) == 16
+
+
+def test_as_a_command(
+    world: tuple[MarketTable, Bundle],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 0 and no leak, or 1 and what leaks."""
+    table, bundle = world
+    monkeypatch.setattr("eval_bridge.bundle.load_bundle", lambda path: bundle)
+    monkeypatch.setattr("eval_bridge.market.load_market", lambda manifest, data: table)
+    assert leakcheck.command([str(tmp_path / "policy.npz"), "--cuts", "2"]) == 0
+    assert capsys.readouterr().out.endswith("no leak found\n")
+    stop_on_the_test_range(monkeypatch)
+    assert leakcheck.command([str(tmp_path / "policy.npz"), "--cuts", "2"]) == 1
+    out = capsys.readouterr().out
+    assert "LEAK: the market of validation known at" in out
+    assert out.endswith("1 leak\n")
 
 
 def stop_on_the_test_range(patch: pytest.MonkeyPatch) -> None:

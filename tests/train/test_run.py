@@ -166,7 +166,10 @@ def test_a_resumed_run_is_the_uninterrupted_one(place: Place, update: int) -> No
         assert mine.manifest.update == theirs.manifest.update
 
 
-@pytest.mark.parametrize("part", ["key", "lanes", "opt_state", "env_state"])
+LATER = [pytest.param(part, marks=pytest.mark.nightly) for part in ("key", "opt_state", "env_state")]
+
+
+@pytest.mark.parametrize("part", ["lanes", *LATER])
 def test_a_part_that_is_not_resumed_is_noticed(place: Place, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each part of the state that starts afresh after a stop shows in the rows to come."""
     real = checkpoint.restore

@@ -252,3 +252,11 @@ def test_findings_of_a_panel_stand_with_their_symbol(tmp_path: Path) -> None:
     ]
     assert one.rows.tolist() == [2, 4, 6]
     assert two.rows.tolist() == [3, 5, 8]
+
+
+def test_a_name_that_is_almost_one_of_a_field(tmp_path: Path) -> None:
+    """`A_volu` is no volume (a dot in an alias once stood for any letter), and nothing else."""
+    (tmp_path / "a.csv").write_text("time,A_open,A_close,A_volu\n2020-01-01,1,2,3\n", encoding="utf-8")
+    (found,) = read(str(tmp_path / "a.csv"), LoadConfig())
+    assert found.frame["volume"].isna().all()
+    assert any(each.code == "N-DATA-067" and "A_volu" in each.what for each in found.findings)

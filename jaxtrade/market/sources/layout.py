@@ -22,7 +22,8 @@ ALIASES = {
     "adj_close": ("adj close", "adjclose", "adjusted close"),
 }
 FIELD_OF = {alias: field for field, aliases in ALIASES.items() for alias in aliases}
-WIDE = "|".join(sorted((alias.replace(" ", "[ _]") for alias in FIELD_OF if len(alias) > 2), key=len, reverse=True))
+LONG = sorted((re.escape(alias).replace(r"\ ", "[ _]") for alias in FIELD_OF if len(alias) > 2), key=len)
+WIDE = "|".join(reversed(LONG))
 ORDERS = (
     re.compile(rf"(?P<field>{WIDE})[ _.:/|-]+(?P<symbol>.+)", re.IGNORECASE),
     re.compile(rf"(?P<symbol>.+?)[ _.:/|-]+(?P<field>{WIDE})", re.IGNORECASE),

@@ -18,6 +18,7 @@ from jaxtrade.rules.types import Known, Outcome
 
 SIDES: dict[str, Any] = {"known": Known, "outcome": Outcome}
 PRICED = Bars._fields[2:]
+WORTH_TELLING = 0.1  # seconds
 
 
 def load_table(source: str, config: MarketConfig, window: int, scaler: Scaler | None = None) -> MarketTable:
@@ -38,7 +39,8 @@ def load_table(source: str, config: MarketConfig, window: int, scaler: Scaler | 
     if (entry := _find(key)) is not None:
         table = _unpack(entry.arrays, entry.meta)
         taken = clock() - began
-        sys.stderr.write(f"market from the cache in {taken:.1f} s, {max(0.0, entry.seconds - taken):.1f} s saved\n")
+        if entry.seconds - taken >= WORTH_TELLING:
+            sys.stderr.write(f"market from the cache in {taken:.1f} s, {entry.seconds - taken:.1f} s saved\n")
         return table
     loaded = load(source, config.load, config.symbols)
     bars = attach_events(loaded.bars, config.load.events)

@@ -6,12 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from jaxtrade.config.market import LoadConfig
+from jaxtrade.market.events import attach_events
 from jaxtrade.market.gate import Report, judge
 from jaxtrade.market.reading import Reading
+from jaxtrade.market.units import PRICES
 
 FloatArray = npt.NDArray[np.float64]
 DEFAULT = LoadConfig()
-PRICES = ("open", "high", "low", "close")
 
 
 class Bars(NamedTuple):
@@ -60,10 +61,10 @@ def load_bars(source: str, symbols: tuple[str, ...] = (), config: LoadConfig = D
 
 
 def lay_out(readings: list[Reading], config: LoadConfig) -> Bars:
-    """Return the panel of readings that passed the gate, adjusted if that was asked for."""
+    """Return the panel of readings that passed the gate, adjusted and with its events if that was asked for."""
     if config.adjusted == "adj_close":
         readings = [adjust_by_close(reading) for reading in readings]
-    return make_panel(readings)
+    return attach_events(make_panel(readings), config.events)
 
 
 def adjust_by_close(reading: Reading) -> Reading:

@@ -6,14 +6,16 @@ from the last bar, would change every earlier price at every later split.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from jaxtrade.errors import InputError, did_you_mean
-from jaxtrade.market.bars import Bars
+
+if TYPE_CHECKING:
+    from jaxtrade.market.bars import Bars
 
 FloatArray = npt.NDArray[np.float64]
 COLUMNS = ("symbol", "date", "kind", "value")
@@ -39,8 +41,9 @@ def read_events(path: str) -> pd.DataFrame:
     Raises:
         InputError: The file is missing or malformed, with its row.
     """
+    file = Path(path).expanduser()
     try:
-        frame = pd.read_parquet(path) if path.lower().endswith(".parquet") else pd.read_csv(path, dtype=str)
+        frame = pd.read_parquet(file) if file.suffix.lower() == ".parquet" else pd.read_csv(file, dtype=str)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(path, f"events cannot be read ({str(error).splitlines()[0]})", REMEDY) from None
     frame.columns = pd.Index([str(name).strip().lower() for name in frame.columns])
@@ -64,7 +67,7 @@ def read_events(path: str) -> pd.DataFrame:
     return pd.DataFrame({"symbol": frame["symbol"].astype(str), "date": days, "kind": frame["kind"], "value": value})
 
 
-def attach_events(bars: Bars, path: str | None) -> Bars:
+def attach_events(bars: "Bars", path: str | None) -> "Bars":
     """Return the bars with the events of a file; each takes effect at its symbol's first bar on or after its date.
 
     Raises:
@@ -72,7 +75,7 @@ def attach_events(bars: Bars, path: str | None) -> Bars:
     """
     if path is None:
         return bars
-    events = read_events(str(Path(path).expanduser()))
+    events = read_events(path)
     known = set(bars.symbols)
     split, dividend = np.ones_like(bars.close), np.zeros_like(bars.close)
     for event in map(Event._make, events.itertuples(index=False, name=None)):
@@ -89,7 +92,7 @@ def attach_events(bars: Bars, path: str | None) -> Bars:
     return bars._replace(split=split, dividend=dividend)
 
 
-def adjust(bars: Bars) -> Bars:
+def adjust(bars: "Bars") -> "Bars":
     """Return the bars in units of the share at the first bar; without splits, as they are."""
     if bars.split is None:
         return bars

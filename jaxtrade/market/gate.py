@@ -14,10 +14,12 @@ from jaxtrade.errors import InputError, did_you_mean
 from jaxtrade.market.checks import Terms, check_reading, check_readings, make_series
 from jaxtrade.market.checks.calendars import parse_calendars
 from jaxtrade.market.checks.intervals import missing_bars
-from jaxtrade.market.checks.series import DAY, IntArray, commonest, seconds_of, time_text
+from jaxtrade.market.checks.series import IntArray, seconds_of, time_text
 from jaxtrade.market.codes import RULES
+from jaxtrade.market.events import read_events
 from jaxtrade.market.reading import NOTHING_WRITTEN, Finding, Reading
 from jaxtrade.market.repairs import repair
+from jaxtrade.market.units import DAY, commonest
 
 INSPECT = "python -m jaxtrade.market inspect"
 ORDER = {code: place for place, code in enumerate(RULES)}  # of severity
@@ -115,8 +117,6 @@ def make_terms(readings: list[Reading], config: LoadConfig) -> Terms:
     """Return what the checks need to know, from the configuration and the clock of this machine."""
     splits: dict[str, IntArray] = {}
     if config.events is not None:
-        from jaxtrade.market.events import read_events  # it imports the bars, which this module makes
-
         events = read_events(config.events)
         for symbol, rows in events[events["kind"] == "split"].groupby("symbol"):
             splits[str(symbol)] = rows["date"].to_numpy().astype("datetime64[s]").astype(np.int64)

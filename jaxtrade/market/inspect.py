@@ -10,7 +10,6 @@ from jaxtrade.config.market import LoadConfig, Repair
 from jaxtrade.market.bars import Bars, lay_out
 from jaxtrade.market.checks.series import span_text
 from jaxtrade.market.codes import RULES
-from jaxtrade.market.events import attach_events
 from jaxtrade.market.gate import Report, judge
 from jaxtrade.market.reading import Finding, Reading
 
@@ -38,7 +37,7 @@ def inspect(source: str, config: LoadConfig, symbols: tuple[str, ...] = (), plot
     read = sources.read(source, config, symbols)
     readings, report = judge(shown, read, config)
     passes = not report.refused
-    bars = attach_events(lay_out(readings, config), config.events) if passes else None
+    bars = lay_out(readings, config) if passes else None
     lines = [*_heading(report), *_about(report, config), *_symbols(report), *_findings(report)]
     if plot:
         lines += plot_closes(readings[0])

@@ -14,9 +14,9 @@ from jaxtrade.market.bars import Bars
 from jaxtrade.market.events import adjust
 from jaxtrade.market.scales import scaler_record
 from jaxtrade.market.table import MarketTable, build_table, drop_impossible
+from jaxtrade.market.units import PRICES
 
 FloatArray = npt.NDArray[np.float64]
-PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume", "split", "dividend")
 HOWS = ("noise", "nothing", "cut")  # later bars are multiplied by noise, emptied, or cut off
 RECURSION_LIMIT = 1e-2  # of a feature's standard deviation

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtrade.config import MarketConfig
 from jaxtrade.market import cache
 from jaxtrade.market.bars import Bars, load
-from jaxtrade.market.events import attach_events
 from jaxtrade.market.scales import Scaler, scaler_from, scaler_record
 from jaxtrade.market.sources import content_hash
 from jaxtrade.market.splits import Range
@@ -43,8 +42,7 @@ def load_table(source: str, config: MarketConfig, window: int, scaler: Scaler | 
             sys.stderr.write(f"market from the cache in {taken:.1f} s, {entry.seconds - taken:.1f} s saved\n")
         return table
     loaded = load(source, config.load, config.symbols)
-    bars = attach_events(loaded.bars, config.load.events)
-    table = build_table(bars, config, window, scaler)
+    table = build_table(loaded.bars, config, window, scaler)
     table.report.update(loaded.report.record())
     if key is not None:
         seconds = clock() - began

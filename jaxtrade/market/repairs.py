@@ -10,10 +10,11 @@ from jaxtrade.amounts import DEFAULT, Amount
 from jaxtrade.config.market import LoadConfig, Repair
 from jaxtrade.errors import InputError
 from jaxtrade.market.checks.prices import points_of, price_cells, whole_numbers
-from jaxtrade.market.checks.series import PRICES, FloatArray, PlaceArray, seconds_of
+from jaxtrade.market.checks.series import FloatArray, PlaceArray, seconds_of
 from jaxtrade.market.checks.times import identical, repeated
 from jaxtrade.market.codes import RULES
 from jaxtrade.market.reading import Finding, Reading
+from jaxtrade.market.units import PRICES
 
 # The gentlest last: what forward-fill or clip mends is not dropped.
 ORDER: tuple[Repair, ...] = ("sort", "dedupe-identical", "rescale", "forward-fill", "clip", "drop-row")

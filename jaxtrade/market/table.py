@@ -15,6 +15,7 @@ from jaxtrade.market.checks.prices import STALE_OPEN_SHARE, stale_open_share
 from jaxtrade.market.events import adjust
 from jaxtrade.market.scales import Scaler, apply_scaler, fit_scaler
 from jaxtrade.market.splits import Range, make_ranges, require_decisions, resolve_split
+from jaxtrade.market.units import commonest, epoch_seconds
 from jaxtrade.rules.types import Known, Outcome
 
 FloatArray = npt.NDArray[np.float64]
@@ -152,14 +153,9 @@ def build_table(bars: Bars, config: MarketConfig, window: int, scaler: Scaler | 
 
 def resolve_config(bars: Bars, config: MarketConfig) -> MarketConfig:
     """Return the configuration with symbols, interval and split dates filled in, so that later data change nothing."""
-    split, interval = resolve_split(bars.time, config.split), config.interval or usual_interval(bars.time)
+    split = resolve_split(bars.time, config.split)
+    interval = config.interval or commonest(np.diff(epoch_seconds(bars.time))) or 1
     return config.model_copy(update={"symbols": bars.symbols, "split": split, "interval": interval})
-
-
-def usual_interval(time: npt.NDArray[np.datetime64]) -> int:
-    """Return the commonest step of the times, in seconds."""
-    steps, counts = np.unique(np.diff(time).astype("timedelta64[s]").astype(np.int64), return_counts=True)
-    return int(steps[np.argmax(counts)]) if len(steps) else 1
 
 
 def first_ready(ready: npt.NDArray[np.bool_], needed: int) -> int:
@@ -216,7 +212,7 @@ def delistings(bars: Bars) -> npt.NDArray[np.bool_]:
 def hash_bars(bars: Bars) -> str:
     """Return the SHA-256 of times, symbols, prices, splits and dividends."""
     digest = hashlib.sha256(",".join(bars.symbols).encode())
-    digest.update(bars.time.astype("datetime64[s]").astype(np.int64).tobytes())
+    digest.update(epoch_seconds(bars.time).tobytes())
     for leaf in bars[2:]:
         if leaf is not None:
             digest.update(np.ascontiguousarray(leaf))

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from eval_bridge.backtester import replay_actor, run_backtest
-from jaxtrade.config import EnvConfig, MarketConfig
+from jaxtrade.config import EnvConfig, LoadConfig, MarketConfig
 from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.errors import InputError
-from jaxtrade.market.bars import Bars
+from jaxtrade.market.bars import Bars, load_bars
 from jaxtrade.market.events import adjust, attach_events
 from jaxtrade.market.splits import Range
 from jaxtrade.market.table import MarketTable, build_table, hash_bars
+from tests.helpers.price_files import csv_lines, write_lines
 
 WINDOW, SPLIT_BAR = 5, 260
 FREE = {"buy_percent": 0.0, "sell_percent": 0.0}
@@ -107,6 +108,19 @@ def test_bad_events_are_refused(tmp_path: Path, lines: list[str], message: str) 
     with pytest.raises(InputError) as caught:
         with_events(tmp_path, random_bars(40), *lines)
     assert message in str(caught.value)
+
+
+def test_whoever_loads_bars_gets_their_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from the home folder: the gate, which a declared split satisfies, and the panel read the same file."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    bars = unadjusted(random_bars(400), SPLIT_BAR, 2.0)
+    path = write_lines(tmp_path / "S0.csv", csv_lines(bars))
+    (tmp_path / "events.csv").write_text(f"{HEADER}S0,{str(bars.time[SPLIT_BAR])[:10]},split,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match="E-DATA-044"):
+        load_bars(str(path))
+    found = load_bars(str(path), config=LoadConfig(events="~/events.csv"))
+    assert found.split is not None
+    assert np.argwhere(found.split != 1).tolist() == [[SPLIT_BAR, 0]]
 
 
 def test_files_without_the_columns_are_refused(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from jaxtrade.errors import InputError, did_you_mean
 from jaxtrade.market.checks.intervals import local_days
-from jaxtrade.market.checks.series import DAY, HOUR, IntArray, Series, findings, time_text, whole
+from jaxtrade.market.checks.series import IntArray, Series, findings, time_text, whole
 from jaxtrade.market.reading import SHOWN, Finding
+from jaxtrade.market.units import DAY, HOUR
 
 if TYPE_CHECKING:
     from exchange_calendars import ExchangeCalendar

@@ -3,8 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from jaxtrade.market.checks.series import PRICES, FloatArray, findings, whole
+from jaxtrade.market.checks.series import FloatArray, findings, whole
 from jaxtrade.market.reading import Finding, Reading
+from jaxtrade.market.units import PRICES
 
 BoolArray = npt.NDArray[np.bool_]
 WIDE_ENDS = np.array([2.0**31 - 1, -(2.0**31), 2.0**32 - 1, 2.0**63, -(2.0**63), 2.0**64])  # as float64 holds them

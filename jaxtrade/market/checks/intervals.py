@@ -6,20 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from jaxtrade.market.checks.series import (
-    DAY,
-    HOUR,
-    WEEK,
-    FloatArray,
-    IntArray,
-    PlaceArray,
-    Series,
-    commonest,
-    findings,
-    span_text,
-    time_text,
-)
+from jaxtrade.market.checks.series import FloatArray, IntArray, PlaceArray, Series, findings, span_text, time_text
 from jaxtrade.market.reading import Finding
+from jaxtrade.market.units import DAY, HOUR, WEEK, commonest
 
 BoolArray = npt.NDArray[np.bool_]
 RUN = 12  # steps in a row that make another interval of what would else be gaps

@@ -5,8 +5,9 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from jaxtrade.market.checks.series import PRICES, FloatArray, IntArray, Series, findings, whole
+from jaxtrade.market.checks.series import FloatArray, IntArray, Series, findings, whole
 from jaxtrade.market.reading import Finding, Reading
+from jaxtrade.market.units import PRICES
 
 STALE_OPEN_SHARE = 0.05
 STALE_RUN = 5  # bars with one and the same price

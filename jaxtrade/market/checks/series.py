@@ -6,12 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from jaxtrade.market.reading import Finding, Reading
+from jaxtrade.market.units import DAY, HOUR, MINUTE, PRICES, commonest
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 PlaceArray = npt.NDArray[np.intp]
-PRICES = ("open", "high", "low", "close")
-MINUTE, HOUR, DAY, WEEK = 60, 3600, 86400, 604800  # seconds
 
 
 class Series(NamedTuple):
@@ -52,14 +51,6 @@ def make_series(reading: Reading) -> Series:
 def _possible(values: FloatArray, name: str) -> FloatArray:
     """Return the cells that can be a price or a volume, [T]; NaN for the others, of which the cells are told."""
     return np.where(np.isfinite(values) & ((values >= 0) if name == "volume" else (values > 0)), values, np.nan)
-
-
-def commonest(steps: IntArray) -> int:
-    """Return the commonest of some steps, the smallest of equals; 0 if there are none."""
-    if not steps.size:
-        return 0
-    values, counts = np.unique(steps, return_counts=True)
-    return int(values[np.argmax(counts)])
 
 
 def time_text(seconds: int) -> str:

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from jaxtrade.market.checks.series import DAY, HOUR, IntArray, PlaceArray, findings, seconds_of, time_text
+from jaxtrade.market.checks.series import IntArray, PlaceArray, findings, seconds_of, time_text
 from jaxtrade.market.reading import Finding, Reading
+from jaxtrade.market.units import DAY, HOUR
 
 AUTUMN = {10: 25, 11: 1}  # first day of the week in which Europe, and North America, set their clocks back on Sunday
 ZONE_HINT = ", at the hour that clocks are set back: the times may be local, name their zone by --market.load.timezone"

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from jaxtrade.market.checks.series import HOUR, WEEK, FloatArray, Series, findings
+from jaxtrade.market.checks.series import FloatArray, Series, findings
 from jaxtrade.market.reading import Finding
+from jaxtrade.market.units import HOUR, WEEK
 
 YEAR_WEEKS = 52  # compared on either side: both hold all seasons, so that daylight saving cancels
 HOURS = 24

@@ -7,13 +7,11 @@ carry the rounding of the whole history along, and take what is left of it in a 
 """
 
 import numpy as np
-import numpy.typing as npt
 import talib
 
 from jaxtrade.market.features.registry import Feature, FloatArray, SymbolBars, feature
+from jaxtrade.market.units import DAY, MONDAY, epoch_seconds
 
-DAY, WEEK = 86400, 7 * 86400  # seconds
-MONDAY = 4 * DAY  # the first Monday of the epoch, 1970-01-05
 FLAT = 1e-12  # a spread below this share of the level is rounding
 
 
@@ -175,17 +173,13 @@ def close_location(bars: SymbolBars) -> FloatArray:
 @feature(warm_up=lambda: 0, names=lambda: ("time_of_day_sin", "time_of_day_cos"))
 def time_of_day(bars: SymbolBars) -> tuple[FloatArray, ...]:
     """Sine and cosine of the time of the day at which the bar starts, UTC."""
-    return _on_circle(_seconds(bars.time) % DAY / DAY)
+    return _on_circle(epoch_seconds(bars.time) % DAY / DAY)
 
 
 @feature(warm_up=lambda: 0, names=lambda: ("day_of_week_sin", "day_of_week_cos"))
 def day_of_week(bars: SymbolBars) -> tuple[FloatArray, ...]:
     """Sine and cosine of the day of the week on which the bar starts, UTC; Monday is 0."""
-    return _on_circle((_seconds(bars.time) - MONDAY) // DAY % 7 / 7)
-
-
-def _seconds(time: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
-    return time.astype("datetime64[s]").astype(np.int64)
+    return _on_circle((epoch_seconds(bars.time) - MONDAY) // DAY % 7 / 7)
 
 
 def _on_circle(turn: FloatArray) -> tuple[FloatArray, ...]:

@@ -13,9 +13,9 @@ import numpy as np
 
 from jaxtrade.errors import InputError
 from jaxtrade.market.features.registry import RowArray, SymbolBars
+from jaxtrade.market.units import DAY, HOUR, MINUTE, MONDAY, WEEK, epoch_seconds
 
-UNITS = {"min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds
-MONDAY = 4 * 86400  # the first Monday after the epoch began, 1970-01-05
+UNITS = {"min": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}  # seconds
 
 
 class Coarse(NamedTuple):
@@ -54,7 +54,7 @@ def coarsen(fine: SymbolBars, seconds: int, base: int) -> Coarse:
         seconds: Interval of the coarse bars, a multiple of `base`.
         base: Interval of the fine bars.
     """
-    end = fine.time.astype("datetime64[s]").astype(np.int64) + base
+    end = epoch_seconds(fine.time) + base
     shift = MONDAY if seconds % UNITS["w"] == 0 else 0
     period = (end - shift - 1) // seconds
     first = np.flatnonzero(np.diff(period, prepend=period[:1] - 1))  # rows at which a period begins

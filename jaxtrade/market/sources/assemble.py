@@ -15,8 +15,8 @@ from jaxtrade.market.sources.layout import Fields, Layout, describe
 from jaxtrade.market.sources.numbers import Signs, detect_signs, read_numbers
 from jaxtrade.market.sources.raw import Defect, FloatArray, Raw, is_text
 from jaxtrade.market.sources.times import Times, read_times
+from jaxtrade.market.units import PRICES
 
-PRICES = ("open", "high", "low", "close")
 LARGE = 1 << 20  # rows from which on memory is given back at once
 Columns = dict[str, FloatArray]
 

@@ -23,8 +23,9 @@ from jaxtrade.market.reading import Finding, Reading
 from jaxtrade.market.sources.keep import kept_folder, write_whole
 from jaxtrade.market.sources.live_alpaca import download_alpaca
 from jaxtrade.market.sources.live_ccxt import download_ccxt
-from jaxtrade.market.sources.live_request import DAY, Request, parse_request
+from jaxtrade.market.sources.live_request import Request, parse_request
 from jaxtrade.market.sources.live_yfinance import download_yfinance
+from jaxtrade.market.units import DAY
 
 VARIABLE = "JAXTRADE_DOWNLOAD_CACHE"
 PACKAGES = {"yfinance": ("yfinance", "yfinance"), "ccxt": ("ccxt", "ccxt"), "alpaca": ("alpaca", "alpaca-py")}

@@ -9,7 +9,8 @@ from importlib import import_module
 import pandas as pd
 
 from jaxtrade.market.sources.live_redirect import live_url
-from jaxtrade.market.sources.live_request import DAY, Request
+from jaxtrade.market.sources.live_request import Request
+from jaxtrade.market.units import DAY
 
 KEY, SECRET = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY"
 COLUMNS = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume"}

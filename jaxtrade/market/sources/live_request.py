@@ -5,10 +5,10 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from jaxtrade.errors import InputError, did_you_mean
+from jaxtrade.market.units import DAY, HOUR, MINUTE, WEEK
 
 SERVICES = ("yfinance", "ccxt", "alpaca")
 START = "2000-01-01"
-MINUTE, HOUR, DAY, WEEK = 60, 3600, 86_400, 604_800
 INTERVALS = {  # of each service: its word, and seconds; those that each month or exchange has of its own are left out
     "yfinance": {
         **{f"{n}m": n * MINUTE for n in (1, 2, 5, 15, 30, 60, 90)},

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from jaxtrade.market.sources.live_redirect import live_url, redirect
-from jaxtrade.market.sources.live_request import DAY, Request
+from jaxtrade.market.sources.live_request import Request
+from jaxtrade.market.units import DAY
 
 COLUMNS = {"Open": "open", "High": "high", "Low": "low", "Close": "close", "Adj Close": "adj_close", "Volume": "volume"}
 

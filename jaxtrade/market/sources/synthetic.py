@@ -22,6 +22,7 @@ from jaxtrade.market.bars import Bars
 from jaxtrade.market.reading import Finding, Reading
 from jaxtrade.market.sources.keep import kept_folder, write_whole
 from jaxtrade.market.sources.synthetic_spec import BOOTSTRAP, Spec, parse_spec, times, wrong
+from jaxtrade.market.units import commonest, epoch_seconds
 
 VARIABLE = "JAXTRADE_TABLE_CACHE"
 VERSION = 1  # of the processes: to be raised when the same spec shall give other bars
@@ -56,7 +57,7 @@ def read(spec: str, config: LoadConfig) -> list[Reading]:
     symbols, seconds, source = asked.symbols, asked.seconds, None
     if asked.kind == BOOTSTRAP:
         bars = _drawn_from(asked, config)
-        symbols, seconds = bars.symbols, seconds or _step(bars)
+        symbols, seconds = bars.symbols, seconds or commonest(np.diff(epoch_seconds(bars.time)))
         source = increments(bars)
         request |= {"symbols": len(symbols), "price": bars.close[0].tolist(), "block": asked.process["block"]}
     index = pd.DatetimeIndex(times(asked, seconds or 0))
@@ -116,12 +117,6 @@ def _load(source: str, config: LoadConfig) -> Bars:
     from jaxtrade.market.bars import load_bars  # which reads this source too
 
     return load_bars(source, (), config)
-
-
-def _step(bars: Bars) -> int:
-    """Return the commonest seconds from bar to bar."""
-    steps, counts = np.unique(np.diff(bars.time.astype("datetime64[s]").astype(np.int64)), return_counts=True)
-    return int(steps[np.argmax(counts)])
 
 
 def _about(asked: Spec, seconds: int, source: Arrays | None) -> dict[str, str]:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN_FLAGS ?=
 
-.PHONY: train test nightly bench bench-quick clean
+.PHONY: train test nightly ladder bench bench-quick clean
 
 train: .venv/installed ## train on the embedded sample, export, backtest
 	$(BIN)/python -m train.ppo --num-envs 4096 $(RUN_FLAGS)
@@ -20,6 +20,9 @@ test: .venv/installed ## lint, types, import contracts, tests
 nightly: .venv/installed ## the heavier proofs
 	$(BIN)/python -m pip install --quiet --editable ".[dev,bench,live]"
 	$(BIN)/python -m pytest -m nightly
+
+ladder: .venv/installed ## what can be learned is learned, against the known optimum: with figures
+	$(BIN)/python -m pytest -m nightly -s tests/ladder
 
 bench: .venv/installed ## speed, as ratios to peers in the same run
 	$(BIN)/python -m pip install --quiet --editable ".[dev,bench]"

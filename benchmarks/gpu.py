@@ -21,7 +21,7 @@ from eval_bridge.spec import NetworkConfig
 from jaxtrade.config import EnvConfig
 from jaxtrade.envs.trading import TradingCore, make_env_params
 from jaxtrade.market.table import MarketTable
-from train.config import PPOConfig, TrainConfig
+from train.config import LanesPPOConfig, TrainConfig
 from train.learner import compile_chunk
 from train.state import init_state, make_setup
 
@@ -134,7 +134,7 @@ def judge_training(rates: dict[str, Rate]) -> tuple[dict[str, float], dict[str, 
 
 def same_twice(table: MarketTable, count: int) -> bool:
     """Train twice from one seed; return whether the parameters are equal to the last bit."""
-    config = TrainConfig(num_envs=count, ppo=PPOConfig(rollout_length=16))
+    config = TrainConfig(num_envs=count, ppo=LanesPPOConfig(rollout_length=16))
     setup = make_setup(config, table.ranges["train"], len(table.symbols))
     market, chunk = make_env_params(table, table.ranges["train"], config.env), compile_chunk(setup)
     ends = [jax.device_get(chunk(init_state(setup, market), market, jnp.int32(2))[0].params) for _ in range(2)]

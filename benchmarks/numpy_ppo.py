@@ -21,6 +21,7 @@ from train.losses import Batch, normalize_advantages, ppo_loss
 from train.networks import Policy, init_params, make_policy
 from train.optimizer import apply_gradients, make_optimizer
 from train.parts import mean_in_parts
+from train.schedules import Knobs, knobs_at
 
 
 class Trajectory(NamedTuple):
@@ -60,7 +61,7 @@ def act(brain: Brain, params: Any, seen: jax.Array, key: jax.Array) -> tuple[jax
 
 
 def learn(
-    brain: Brain, params: Any, opt_state: Any, seen: Trajectory, last: jax.Array, key: jax.Array
+    brain: Brain, params: Any, opt_state: Any, seen: Trajectory, last: jax.Array, knobs: Knobs, key: jax.Array
 ) -> tuple[Any, Any, jax.Array]:
     """Run the epochs over one trajectory; minibatches are random samples. Return parameters, optimiser state, loss."""
     ppo, count = brain.ppo, seen.reward.size
@@ -72,13 +73,13 @@ def learn(
     flat = jax.tree.map(lambda leaf: leaf.reshape(count, *leaf.shape[2:]), (seen.observation, batch))
 
     def loss_of(params: Any, part: tuple[jax.Array, Batch]) -> jax.Array:
-        return ppo_loss(*brain.decide(params, part[0]), part[1], brain.distribution, ppo)[0]
+        return ppo_loss(*brain.decide(params, part[0]), part[1], brain.distribution, ppo, knobs)[0]
 
     def step(carry: tuple[Any, Any], which: jax.Array) -> tuple[tuple[Any, Any], jax.Array]:
         params, opt_state = carry
         observation, batch = jax.tree.map(lambda leaf: leaf[which], flat)
         loss, grads = mean_in_parts(jax.value_and_grad(loss_of), params, (observation, normalize_advantages(batch)))
-        return apply_gradients(brain.optimizer, grads, opt_state, params), loss
+        return apply_gradients(brain.optimizer, knobs.learning_rate, grads, opt_state, params), loss
 
     orders = jax.vmap(lambda each: jax.random.permutation(each, count))(jax.random.split(key, ppo.epochs))
     orders = orders.reshape(ppo.epochs * ppo.minibatches, -1)
@@ -90,11 +91,13 @@ class NumpyPPO:
     """The loop: `update` collects a rollout on the host and learns from it on the device."""
 
     def __init__(self, table: MarketTable, config: TrainConfig) -> None:
-        policy, distribution = make_policy(config.network, config.env.choices, len(table.symbols))
+        policy, distribution = make_policy(config.network, config.env, len(table.symbols))
         symbols, features = table.features.shape[1:]
-        optimizer = make_optimizer(config.ppo, config.updates)
+        optimizer = make_optimizer(config.ppo)
         self.brain = brain = Brain(policy, distribution, optimizer, config.ppo, symbols, features)
         self.length, self.samples = config.ppo.rollout_length, config.samples
+        self.knobs: Callable = jax.jit(lambda update: knobs_at(config.ppo, update, config.updates, jnp.float32))
+        self.done = 0
         self.env = NumpyEnv(market_of(table, table.ranges["train"]), rules_of(config.env), config.num_envs)
         self.key, key_params = jax.random.split(jax.random.key(config.seed))
         self.params = init_params(policy, key_params, symbols, features)
@@ -108,7 +111,7 @@ class NumpyPPO:
         steps = []
         for each in jax.random.split(key, self.length):
             action, log_prob, value = map(np.asarray, self.act(self.params, self.seen, each))
-            result = self.env.step(action)
+            result = self.env.step(np.asarray(self.brain.distribution.to_env(action)))
             reward, ended = result.reward.astype(np.float32), result.terminated | result.truncated
             steps.append((self.seen, action, log_prob, value, reward, ended))
             self.seen = result.observation
@@ -118,5 +121,7 @@ class NumpyPPO:
         """Do one update and return its mean loss."""
         self.key, key_rollout, key_learn = jax.random.split(self.key, 3)
         seen = self.collect(key_rollout)
-        self.params, self.opt_state, loss = self.learn(self.params, self.opt_state, seen, self.seen, key_learn)
+        knobs = self.knobs(jnp.int32(self.done))
+        self.params, self.opt_state, loss = self.learn(self.params, self.opt_state, seen, self.seen, knobs, key_learn)
+        self.done += 1
         return float(loss)

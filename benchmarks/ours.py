@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-import gymnax
 import jax
 import jax.numpy as jnp
 
@@ -13,7 +12,9 @@ from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.envs.trading import make_env_params
 from jaxtrade.market.table import MarketTable, build_table
 from train.config import PPOConfig, TrainConfig
-from train.control import init_control, make_control, train_control
+from train.control import train_control
+from train.control_config import ControlConfig, ControlNetwork, ControlPPOConfig
+from train.control_rollout import init_control, make_control
 from train.learner import compile_chunk
 from train.state import init_state, make_setup
 
@@ -47,8 +48,15 @@ def train_work(table: MarketTable, config: TrainConfig, updates: int) -> Work:
 
 def control_work(name: str, ppo: PPOConfig, copies: int, hidden: tuple[int, ...], updates: int) -> Work:
     """Return the work of some updates of our learner on an environment of gymnax, in one compiled call."""
-    env, params = gymnax.make(name)
-    control = make_control(env, params, ppo, copies, hidden, updates)
+    config = ControlConfig(
+        env=name,
+        num_envs=copies,
+        total_timesteps=updates * copies * ppo.rollout_length,
+        network=ControlNetwork(layers=hidden),
+        ppo=ControlPPOConfig.model_validate(ppo.model_dump()),
+    )
+    control = make_control(config)
+    params = control.world.params
     program = jax.jit(partial(train_control, control, updates=updates), donate_argnums=0)
     state = init_control(control, params, 0)
 

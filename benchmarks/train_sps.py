@@ -16,12 +16,12 @@ from eval_bridge.spec import NetworkConfig
 from jaxtrade.config import EnvConfig
 from jaxtrade.market.loading import load_table
 from jaxtrade.market.table import MarketTable
-from train.config import PPOConfig, TrainConfig
+from train.config import LanesPPOConfig, PPOConfig, TrainConfig
 
 KINDS = ("mlp", "multiscale_lstm")
 PEER = "NumPy env + jitted learner, mlp"
 WIDE = NetworkConfig(kind="flat_mlp", head=256)  # features and account of all symbols -> 256 -> 256
-SB3_PPO = PPOConfig(rollout_length=2048, lanes=8, epochs=10, minibatches=64)  # 64 minibatches of 256
+SB3_PPO = LanesPPOConfig(rollout_length=2048, lanes=8, epochs=10, minibatches=64)  # 64 minibatches of 256
 EIGHT, TOGETHER = "jaxtrade x8, 8 lanes", "jaxtrade x8, 1 lane"
 MANY = "jaxtrade x4096, default epochs"
 POLICY = {"net_arch": {"pi": [256, 256], "vf": [256, 256]}}  # tanh is the default of stable-baselines3

@@ -9,8 +9,8 @@ from benchmarks.harness import Work
 from jaxtrade.config import EnvConfig
 from jaxtrade.envs.trading import EnvParams, make_env_params
 from jaxtrade.market.table import MarketTable
-from train.config import PPOConfig, TrainConfig
-from train.rollout import episode_sums, lane_bars, lane_rows, observe_all, reset_ruined
+from train.config import LanesPPOConfig, TrainConfig
+from train.rollout import lane_bars, lane_rows, observe_all, reset_ruined, start_log
 from train.state import Setup, TrainState, init_state, make_setup
 
 ACCOUNTS, LENGTH = 4096, 128
@@ -56,8 +56,7 @@ def walk_lanes(setup: Setup, state: TrainState, params: EnvParams, key: jax.Arra
         return (env_state, obs, reward_sum + reward, episodes), None
 
     obs = observe_all(setup, state.env_state, jax.tree.map(lambda leaf: leaf[0], known), params)
-    none_ended = episode_sums(state.env_state.stats, jnp.zeros(shape[:-1], bool))
-    start = (state.env_state, obs, jnp.zeros(shape[:-1]), none_ended)
+    start = (state.env_state, obs, jnp.zeros(shape[:-1]), start_log(state.env_state.stats))
     return rows, jax.lax.scan(step, start, (known, outcome, jax.random.split(key, setup.schedule.length)))[0]
 
 
@@ -83,7 +82,7 @@ def lanes_work(
     table: MarketTable, config: EnvConfig, calls: int, accounts: int = ACCOUNTS, length: int = LENGTH
 ) -> Work:
     """Return the work of the lanes, in the default sizes but for the accounts and the length of the rollout."""
-    whole = TrainConfig(num_envs=accounts, env=config, ppo=PPOConfig(rollout_length=length))
+    whole = TrainConfig(num_envs=accounts, env=config, ppo=LanesPPOConfig(rollout_length=length))
     setup = make_setup(whole, table.ranges["train"], len(table.symbols))
     params = make_env_params(table, table.ranges["train"], config)
     program = jax.jit(lambda state, params, key: walk_lanes(setup, state, params, key))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numpy import add, dot, tanh
 
 from eval_bridge.layers import Cell, Chunks, State, make_cell, product, zero_state
-from eval_bridge.policy import NumpyPolicy
+from eval_bridge.policy import NumpyPolicy, squashed
 from jaxtrade.rules import AccountView
 
 FloatArray = npt.NDArray[np.float32]
@@ -30,15 +30,14 @@ class LiveHead:
             policy: The policy.
             symbols: Symbols that it trades here.
         """
-        params, self.discrete, self.flat = policy.params, policy.discrete, policy.flat
+        params, self.discrete, self.flat, self.bounds = policy.params, policy.discrete, policy.flat, policy.bounds
         rows = 1 if self.flat else symbols
         names = ("from_symbol", *(() if self.flat else ("from_panel",)), "from_assets", "from_account")
         width = params["actor_hidden/kernel"].shape[0]
         kernels = [params[f"{name}/kernel"][:, :width] for name in names]
         ends = np.cumsum([0, *map(len, kernels)])
         self.first = np.concatenate([*kernels, params["from_symbol/bias"][None, :width]])
-        layers = [(params[f"{name}/kernel"], params[f"{name}/bias"]) for name in ("actor_hidden", "actor_out")]
-        self.hidden, self.out = layers
+        self.hidden, self.out = (params["actor_hidden/kernel"], params["actor_hidden/bias"]), policy.actor_out
         inputs = np.ones((rows, len(self.first)), np.float32)  # the last stays 1, for the bias
         self.panel = None if self.flat else inputs[:, ends[1] : ends[2]]
         self.symbol = inputs[:, : ends[1]].reshape(symbols, -1) if self.flat else inputs[:, : ends[1]]
@@ -72,7 +71,9 @@ class LiveHead:
         tanh(second, second)
         dot(second, kernel_3, out)
         add(out, bias_3, out)
-        return int(self.output.argmax()) if self.discrete else self.output.copy()
+        if self.discrete:
+            return int(self.output.argmax())
+        return self.output.copy() if self.bounds is None else squashed(self.output, *self.bounds)
 
 
 class LiveWindow:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval_bridge.bundle import GOLDEN_TOLERANCE, Bundle
-from eval_bridge.layers import Chunks, dense, lstm_chunks, lstm_last, make_cell
+from eval_bridge.layers import Chunks, dense, lstm_chunks, lstm_last, make_cell, product
 from jaxtrade.errors import InputError
 from jaxtrade.rules import AccountView
 
@@ -30,6 +30,11 @@ class NumpyPolicy:
         self.network = bundle.manifest.network
         self.discrete = bundle.manifest.env.choices is not None
         self.flat = self.network.kind == "flat_mlp"  # all symbols are one vector
+        squashed = self.network.squash == "tanh" and not self.discrete
+        self.bounds = bundle.manifest.env.bounds if squashed else None
+        kernel, bias = bundle.params["actor_out/kernel"], bundle.params["actor_out/bias"]
+        means = len(bias) // 2 if self.network.std == "state" and not self.discrete else len(bias)
+        self.actor_out = kernel[:, :means].copy(), bias[:means].copy()  # less the deviations: it acts with the mode
 
     def market(self, rows: FloatArray, bars: Bars, origin: int = 0) -> FloatArray:
         """Encode bars, once each.
@@ -78,14 +83,23 @@ class NumpyPolicy:
         from_account = dense(self.params, "from_account", account)[..., None, :]
         first = np.tanh(market + dense(self.params, "from_assets", assets) + from_account)
         actor, critic = np.split(first, 2, axis=-1)
-        actor = dense(self.params, "actor_out", np.tanh(dense(self.params, "actor_hidden", actor)))
+        kernel, bias = self.actor_out
+        actor = product(np.tanh(dense(self.params, "actor_hidden", actor)), kernel) + bias
         pooled = np.tanh(dense(self.params, "critic_hidden", critic)).mean(axis=-2)
         value = dense(self.params, "critic_out", pooled)[..., 0]
         return Decision(actor[..., 0, :] if self.discrete or self.flat else actor[..., 0], value)
 
     def act(self, decision: Decision) -> npt.NDArray[Any]:
         """Return the most likely action: an index [...], or one number per symbol [..., N]."""
-        return np.asarray(np.argmax(decision.output, axis=-1)) if self.discrete else decision.output
+        if self.discrete:
+            return np.asarray(np.argmax(decision.output, axis=-1))
+        return decision.output if self.bounds is None else squashed(decision.output, *self.bounds)
+
+
+def squashed(number: FloatArray, low: float, high: float) -> FloatArray:
+    """Return the tanh of a number, stretched over (low, high)."""
+    center, half = np.float32((low + high) / 2), np.float32((high - low) / 2)
+    return center + half * np.tanh(number)
 
 
 def make_policy(bundle: Bundle) -> NumpyPolicy:

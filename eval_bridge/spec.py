@@ -27,6 +27,10 @@ class NetworkConfig(Section):
     """Of the LSTMs' matrix products while training; bfloat16 is faster on a GPU. The exported policy is float32."""
     log_std: Float = -0.5
     """Initial log standard deviation of continuous actions."""
+    std: Literal["free", "state"] = "free"
+    """free: the standard deviation of continuous actions is a parameter. state: the actor's output."""
+    squash: Literal["clip", "tanh"] = "clip"
+    """clip: continuous actions beyond their bounds are cut by the rules. tanh: they are the tanh of a Gaussian."""
 
     @property
     def reach(self) -> int:
@@ -75,7 +79,7 @@ class Certificate(Section):
     discrete_unexplained: int
     """(a) Bars with one that differs anywhere else."""
     policy_error: Float
-    """(b) Same inputs, trained network against NumPy: largest difference of outputs and values."""
+    """(b) Same inputs, trained network against NumPy: largest difference of outputs, actions and values."""
     flips_explained: int
     """(b) Decisions that flip, within the tolerance."""
     flips_unexplained: int
@@ -165,8 +169,9 @@ def parameter_shapes(
     shapes["from_account/kernel"] = (3 + memory, 2 * width)
     for name, size in (("actor_hidden", width), ("critic_hidden", width), ("critic_out", 1)):
         shapes |= _dense(name, width, size)
-    shapes |= _dense("actor_out", width, choices or together)
-    if choices is None:
+    deviations = network.std == "state"  # beside the means
+    shapes |= _dense("actor_out", width, choices or together * (2 if deviations else 1))
+    if choices is None and not deviations:
         shapes["log_std"] = ()
     return shapes
 

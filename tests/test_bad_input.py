@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxtrade.market.loading import load_table
 from tests.helpers.chain import config_for, price_lines, untrained
 from tests.helpers.commands import Ran, Runner, assert_refused, contents, make_runner, refuse
 from tests.helpers.planting import ROOT, run_python
@@ -197,8 +198,9 @@ def old_run(tmp_path: Path) -> Path:
     folder.mkdir()
     config = config_for(write_lines(tmp_path / "prices.csv", LINES))
     (folder / "config.yaml").write_text(config.model_dump_json(), encoding="utf-8")  # JSON is YAML
-    with checkpoint.open_checkpoints(folder) as manager:
-        checkpoint.save(manager, 3, untrained().state, 0.5)
+    facts = {"data_sha256": load_table(config.data, config.market, config.env.window).data_hash}
+    with checkpoint.Checkpoints(folder, config.checkpoints, facts) as saves:
+        saves.save(3, untrained().state, 0.5, {})
     return folder
 
 

@@ -21,13 +21,13 @@ from jaxtrade.market.splits import Range
 from jaxtrade.market.table import MarketTable
 from jaxtrade.rules import AccountView, RuleParams, open_account
 from train.evaluate import walk
-from train.forward import exact, flax_answers
+from train.forward import exact, flax_actions, flax_answers
 from train.parity import Bars, compare_steps
 from train.state import Setup
 
 ENGINE_LIMIT = 1e-4  # of equity, free-running over the whole range
 STEP_LIMIT = 2e-6  # of equity, one bar from the same state
-POLICY_LIMIT = 1e-4  # of outputs and values, relative to the largest where that exceeds 1
+POLICY_LIMIT = 1e-4  # of outputs, actions and values, relative to the largest where that exceeds 1
 
 
 def certify(setup: Setup, params: Any, policy: NumpyPolicy, table: MarketTable, span: Range) -> Certificate:
@@ -76,9 +76,12 @@ def compare_policies(
     output, value = flax_answers(setup, params, table.features, bars, view)
     decision = policy.head(policy.market(table.features, bars), view)
     error, value_error = apart(decision.output, output), apart(decision.value[:, None], value[:, None])
+    acted, wanted = policy.act(decision), flax_actions(setup, output)
+    if not setup.policy.discrete:
+        error = np.maximum(error, apart(acted, wanted))
     given = gather_bars(setup, table, result)
     rules = rule_params(setup.config.env, table.symbols)
-    flips = np.any(decided(setup, rules, given, decision.output) != decided(setup, rules, given, output), axis=-1)
+    flips = np.any(decided(setup, rules, given, acted) != decided(setup, rules, given, wanted), axis=-1)
     return {
         "policy_error": float(max(np.max(error), np.max(value_error))),
         "flips_explained": int(np.sum(flips & (error <= POLICY_LIMIT))),
@@ -91,9 +94,9 @@ def apart(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.max(np.abs(found - wanted), axis=-1) / max(1.0, float(np.max(np.abs(wanted))))
 
 
-def decided(setup: Setup, params: RuleParams, bars: Bars, output: np.ndarray) -> np.ndarray:
-    """Return what an output decides: the number of the choice, [K, 1], or the side of each symbol's order, [K, N]."""
+def decided(setup: Setup, params: RuleParams, bars: Bars, action: np.ndarray) -> np.ndarray:
+    """Return what an action decides: the number of the choice, [K, 1], or the side of each symbol's order, [K, N]."""
     if setup.policy.discrete:
-        return np.argmax(output, axis=-1)[:, None]
-    orders = setup.core.book.decode(np, output, bars.account, bars.known, params)
+        return action[:, None]
+    orders = setup.core.book.decode(np, action, bars.account, bars.known, params)
     return np.sign(orders.value) + 2 * orders.close_out

@@ -32,7 +32,8 @@ def walk(
     """Walk the range with the most likely actions; where `draw`, [], is true, with actions drawn from seed 0.
 
     Returns:
-        The last state and, per step, `action` [K, ...] and `equity` [K]. After ruin the account stays as it is.
+        The last state and, per step, `action` [K, ...] as the environment is given it, and `equity` [K]. After ruin
+        the account stays as it is.
     """
     market = market_table(setup, params, env_params, decisions)
     core = setup.core
@@ -45,6 +46,7 @@ def walk(
         if draw is not None:
             drawn = setup.distribution.sample(jax.random.fold_in(jax.random.key(0), state.t), dist_params)
             action = jnp.where(draw, drawn.astype(action.dtype), action)
+        action = setup.distribution.to_env(action)
         dead = state.stats.ruins > 0
         after, _, _ = core.transition(state, action, known, outcome, env_params)
         state = jax.tree.map(

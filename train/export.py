@@ -58,16 +58,20 @@ def export_run(run: Path, which: str, out: Path | None = None) -> Path:
     if not (run / "config.yaml").exists():
         raise InputError(run, "no run here: config.yaml is missing", "Name a folder under runs/")
     data, source = load_file(str(run / "config.yaml"))
+    if isinstance(data.get("env"), str):
+        what = f"is a run on {data['env']}, which has no policy bundle"
+        raise InputError(run, what, "Its figures are in metrics.csv and monitor.csv")
     config = validate(data, {}, source)
 
     import jax
 
     from jaxtrade.envs.trading import make_env_params
     from jaxtrade.market.loading import load_table
-    from train import bridge, checkpoint
+    from train import bridge
+    from train.checkpoint import load, saved_updates
     from train.state import init_state, make_setup
 
-    if not checkpoint.saved_updates(run):
+    if not saved_updates(run):
         raise InputError(run, "holds no checkpoint", "Train until the first validation")
     table = load_table(config.data, config.market, config.env.window)
     setup = make_setup(config, table.span("train"), len(table.symbols))
@@ -75,10 +79,8 @@ def export_run(run: Path, which: str, out: Path | None = None) -> Path:
     shapes = jax.eval_shape(partial(init_state, setup), market)
     here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
-    with checkpoint.open_checkpoints(run) as manager:
-        update = checkpoint.pick(manager, which)
-        params = checkpoint.restore(manager, update, like).params
-    return bridge.write_bundle(out or run / "policy.npz", setup, table, params, update)
+    update, state = load(run, which, like, {"data_sha256": table.data_hash})
+    return bridge.write_bundle(out or run / "policy.npz", setup, table, state.params, update)
 
 
 if __name__ == "__main__":

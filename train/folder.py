@@ -8,6 +8,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,15 @@ from jaxtrade.assemble import rule_params
 from jaxtrade.errors import InputError
 from jaxtrade.market.sources.names import absolute, name_of
 from jaxtrade.market.table import MarketTable
-from train.config import TrainConfig
+from train.config import RunConfig, TrainConfig
+from train.lock import hold
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "gymnax", "numpy", "pandas", "ta-lib")
-MAY_CHANGE = ("total_timesteps", "eval_every", "tensorboard", "runs_dir")
-FIXED_PPO = ("ppo.lanes", "ppo.rollout_length", "ppo.episode_bars")
+MAY_CHANGE = (
+    *("total_timesteps", "eval_every", "eval_episodes", "tensorboard", "jsonl", "monitor", "runs_dir", "max_discarded"),
+    *("callbacks", "checkpoints.", "early_stop.", "ppo."),
+)
+FIXED_PPO = ("ppo.lanes", "ppo.rollout_length", "ppo.episode_bars", "ppo.normalize_observation")
 Record = dict[str, Any]
 
 
@@ -45,14 +50,42 @@ def resolve_config(config: TrainConfig, table: MarketTable) -> TrainConfig:
 
 
 def check_run(config: TrainConfig, table: MarketTable, resume: Path | None) -> Path:
-    """Return the folder that `open_run` will create or open; nothing is written yet.
+    """Return the folder that `open_run` will create or open; nothing of the run is written yet.
 
     Raises:
         InputError: A new run would overwrite one or cannot be written, or a resumed one would not fit its checkpoints.
     """
+    if resume is None:
+        return free_folder(config)
+    check_data(resume, "data_sha256", table.data_hash)
+    check_changes(resume, config)
+    return resume
+
+
+def open_run(config: TrainConfig, table: MarketTable, resume: Path | None, calibration: Record | None = None) -> Path:
+    """Create the folder of a resolved configuration, or open one to resume; return it.
+
+    Raises:
+        InputError: As `check_run`.
+    """
+    run = check_run(config, table, resume)
+    ledger = trials.ledger_path(run)
     if resume is not None:
-        _check_resumed(resume, config, table)
-        return resume
+        reopen_run(run, config)
+    else:
+        records = {"fingerprint.json": fingerprint(config, table)}
+        create_run(run, config, records | ({} if calibration is None else {"calibration.json": calibration}))
+    if not any(entry.event == "train" and entry.run == run.name for entry in trials.read(ledger)) or resume is None:
+        trials.append(ledger, "train", **trial_of(run, table))
+    return run
+
+
+def free_folder(config: RunConfig) -> Path:
+    """Return the folder of a new run, whose name is resolved.
+
+    Raises:
+        InputError: It exists already, or cannot be written.
+    """
     run = Path(config.runs_dir) / str(config.name)
     if run.exists():
         raise InputError(run, "this run exists already", f"Choose another --name, or go on with --resume {run}")
@@ -68,26 +101,37 @@ def _not_writable(run: Path, number: int | None) -> InputError:
     return InputError(run, f"cannot be written ({os.strerror(number or 0)})", "Choose another --runs-dir")
 
 
-def open_run(config: TrainConfig, table: MarketTable, resume: Path | None, calibration: Record | None = None) -> Path:
-    """Create the folder of a resolved configuration, or open one to resume; return it.
+def create_run(run: Path, config: RunConfig, records: dict[str, Record]) -> Path:
+    """Create a run's folder with its configuration and some JSON files, whole or not at all; return it.
 
     Raises:
-        InputError: As `check_run`.
+        InputError: It cannot be written.
     """
-    run = check_run(config, table, resume)
-    if resume is not None:
-        _write_config(run, config)
-        return run
+    draft = run.with_name(f".{run.name}-{os.getpid()}")
     try:
-        run.mkdir(parents=True)
-        _write_config(run, config)
-        _write_json(run / "fingerprint.json", fingerprint(config, table))
-        if calibration is not None:
-            _write_json(run / "calibration.json", calibration)
-        trials.append(trials.ledger_path(run), "train", **trial_of(run, table))
+        draft.mkdir(parents=True)
+        _write_config(draft, config)
+        for name, record in records.items():
+            (draft / name).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        draft.rename(run)
     except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
         raise _not_writable(run, error.errno) from None
     _point_latest(run)
+    return run
+
+
+def reopen_run(run: Path, config: RunConfig) -> Path:
+    """Write the configuration with which a run goes on; `check_changes` has seen it. Return the folder.
+
+    Raises:
+        InputError: It cannot be written, or another process trains there.
+    """
+    try:
+        with hold(run):
+            _write_config(run, config)
+    except OSError as error:
+        raise _not_writable(run, error.errno) from None
     return run
 
 
@@ -109,36 +153,38 @@ def record_validations(run: Path, table: MarketTable) -> None:
     trials.append(trials.ledger_path(run), "validate", **about, detail={"validations": len(rows), "best": detail})
 
 
-def _write_json(path: Path, data: Record) -> None:
-    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-
-
-def _write_config(run: Path, config: TrainConfig) -> None:
+def _write_config(run: Path, config: RunConfig) -> None:
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
-    (run / "config.yaml").write_text(text, encoding="utf-8")
+    draft = run / f".config-{os.getpid()}.yaml"
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(run / "config.yaml")
 
 
-def _check_resumed(run: Path, config: TrainConfig, table: MarketTable) -> None:
-    """Refuse to go on with other data, or with a configuration that the checkpoints do not fit."""
+def check_data(run: Path, key: str, now: str) -> None:
+    """Refuse to go on with other data than the fingerprint names."""
     try:
-        before = json.loads((run / "fingerprint.json").read_text(encoding="utf-8"))["data_sha256"]
+        before = json.loads((run / "fingerprint.json").read_text(encoding="utf-8"))[key]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(run, "its fingerprint.json is missing or damaged", "Start a new run") from None
-    if before != table.data_hash:
+    if before != now:
         raise InputError(run, "the data changed since this run was started", "Start a new run, or restore the data")
-    old = _dotted(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")))
-    new = _dotted(config.model_dump(mode="json"))
+
+
+def check_changes(run: Path, config: RunConfig) -> None:
+    """Refuse to go on with a configuration that the checkpoints do not fit."""
+    old = dotted(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")))
+    new = dotted(config.model_dump(mode="json"))
     for key in new:
-        if old.get(key) != new[key] and not (key in MAY_CHANGE or (key.startswith("ppo.") and key not in FIXED_PPO)):
+        if old.get(key) != new[key] and (key in FIXED_PPO or not key.startswith(MAY_CHANGE)):
             what = f"'{key}' was {old.get(key)!r} and cannot become {new[key]!r} in a resumed run"
-            raise InputError(run, what, f"Start a new run; {', '.join(MAY_CHANGE)} and ppo.* may change")
+            raise InputError(run, what, f"Start a new run; {', '.join(MAY_CHANGE)}* may change")
 
 
-def _dotted(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def dotted(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten nested mappings into {dotted key: value}."""
     flat: dict[str, Any] = {}
     for key, value in data.items():
-        flat |= _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        flat |= dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
 
 

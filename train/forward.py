@@ -38,6 +38,13 @@ def flax_answers(
     return np.asarray(output), np.asarray(value)
 
 
+def flax_actions(setup: Setup, output: np.ndarray) -> np.ndarray:
+    """Return the most likely actions of the network's output, as the environment is given them."""
+    if setup.policy.discrete:
+        return np.argmax(output, axis=-1)
+    return np.asarray(setup.distribution.to_env(jnp.asarray(output)))
+
+
 def exact(setup: Setup) -> Setup:
     """Return the setup with the policy that is exported: whatever it was trained in, that is float32."""
     config = setup.policy.config.model_copy(update={"precision": "float32"})

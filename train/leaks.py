@@ -107,7 +107,7 @@ class Environment:
 
     def __init__(self, manifest: Manifest, policy: NumpyPolicy, table: MarketTable) -> None:
         config = TrainConfig(network=manifest.network, env=manifest.env, market=manifest.market)
-        network, distribution = make_policy(config.network, config.env.choices, len(table.symbols))
+        network, distribution = make_policy(config.network, config.env, len(table.symbols))
         setup = Setup(config, TradingCore(config.env), network, distribution, None, None)  # type: ignore[arg-type]
         self.params = unflatten_dict(
             {tuple(name.split("/")): jnp.asarray(leaf) for name, leaf in policy.params.items()}

@@ -10,38 +10,50 @@ import optax
 from jaxtrade.envs.lanes import next_lanes
 from jaxtrade.envs.trading import EnvParams, EnvState
 from train.config import PPOConfig
+from train.episodes import EpisodeLog
+from train.figures import Figures
 from train.gae import gae
+from train.health import Checks, all_well, by_name, first_bad, first_true, is_finite, keep, parameter_checks
 from train.losses import Batch, normalize_advantages, ppo_loss
 from train.networks import gather_rows
 from train.normalize import scale_reward, update_reward_scale
 from train.optimizer import apply_gradients
 from train.parts import count_parts
-from train.rollout import Rollout, collect, episode_sums, where_lane
+from train.rollout import Rollout, collect, log_episodes, restart_broken, where_lane
+from train.schedules import Knobs, knobs_at
 from train.state import Setup, TrainState, fresh_accounts
 
 Metrics = dict[str, jax.Array]
 CHUNK = 64  # most updates of one compiled call
+LEARNED = ("params", "opt_state", "reward_scale")  # what a discarded update leaves as it was
 
 
-def update(setup: Setup, state: TrainState, env_params: EnvParams) -> tuple[TrainState, Metrics]:
-    """Do one update and return the new state and its figures (scalars)."""
+def update(setup: Setup, state: TrainState, env_params: EnvParams) -> tuple[TrainState, Figures]:
+    """Do one update and return the new state and its figures; it is discarded if any number in it is not finite."""
     key, key_rollout, key_batches, key_reset = jax.random.split(state.key, 4)
+    ppo = setup.config.ppo
+    knobs = knobs_at(ppo, state.update, setup.config.updates, state.reward_scale.mean.dtype)
     env_state, rollout = collect(setup, state, env_params, key_rollout)
     batch = estimate(setup, state, rollout)
-    params, opt_state, metrics = learn(setup, state, rollout, batch, key_batches)
-    reward_scale = state.reward_scale
-    if setup.config.ppo.normalize_reward:
-        reward_scale = update_reward_scale(reward_scale, rollout.reward, rollout.terminated, setup.config.ppo.gamma)
-    state, episodes = move_lanes(setup, state, env_state, (env_params, key_reset), rollout.episodes)
-    metrics |= {
+    params, opt_state, descent = learn(setup, state, knobs, (rollout, batch), key_batches)
+    learned = state._replace(params=params, opt_state=opt_state)
+    if ppo.normalize_reward:
+        seen = rollout.reward, rollout.terminated
+        learned = learned._replace(reward_scale=update_reward_scale(state.reward_scale, *seen, ppo.gamma))
+    checks = parameter_checks(state.params) | rollout.checks | {"advantage": first_bad(batch.advantage)}
+    checks |= descent.checks
+    ok = all_well(checks)
+    env_state = restart_broken(setup, ok, env_state, (env_params, jax.random.fold_in(key_reset, 1)))
+    moved, episodes = move_lanes(setup, learned, env_state, (env_params, key_reset), rollout.episodes)
+    scalars = {
         "explained_variance": 1 - jnp.var(batch.target - batch.value) / (jnp.var(batch.target) + 1e-12),
         "reward_std": jnp.std(rollout.reward),
-        **{f"episode_{name}": total for name, total in episodes.items()},
+        "discarded": 1 - ok.astype(rollout.reward.dtype),
     }
-    state = state._replace(
-        params=params, opt_state=opt_state, reward_scale=reward_scale, key=key, update=state.update + 1
-    )
-    return state, metrics
+    scalars |= descent.scalars | knobs._asdict() | episodes.scalars
+    kept = {name: keep(ok, getattr(moved, name), getattr(state, name)) for name in LEARNED}
+    after = moved._replace(**kept, key=key, update=state.update + 1)
+    return after, Figures(scalars, descent.gradients, checks, episodes.figures, episodes.rows)
 
 
 def estimate(setup: Setup, state: TrainState, rollout: Rollout) -> Batch:
@@ -94,14 +106,18 @@ def encode(params: Any, setup: Setup, samples: Samples, steps: jax.Array) -> jax
     return setup.policy.apply({"params": params}, samples.rows, bars, samples.origin, method="market")
 
 
-def head_loss(params: Any, market: jax.Array, setup: Setup, samples: Samples) -> tuple[jax.Array, Metrics]:
+def head_loss(
+    params: Any, market: jax.Array, setup: Setup, knobs: Knobs, samples: Samples
+) -> tuple[jax.Array, Metrics]:
     """Return the loss of samples whose steps are those of `market`, [G, n, N, 2H], and its parts."""
     seen = market[:, :, None], samples.assets, samples.account
     dist_params, value = setup.policy.apply({"params": params}, *seen, method="head")
-    return ppo_loss(dist_params, value, samples.batch, setup.distribution, setup.config.ppo)
+    return ppo_loss(dist_params, value, samples.batch, setup.distribution, setup.config.ppo, knobs)
 
 
-def minibatch_gradient(params: Any, setup: Setup, samples: Samples, steps: jax.Array) -> tuple[Any, Metrics]:
+def minibatch_gradient(
+    params: Any, setup: Setup, knobs: Knobs, samples: Samples, steps: jax.Array
+) -> tuple[Any, Metrics]:
     """Return the gradient of the loss over some steps of every lane, and the loss's parts.
 
     The steps are encoded once. The head goes through their accounts in parts that fit a processor's cache.
@@ -109,6 +125,7 @@ def minibatch_gradient(params: Any, setup: Setup, samples: Samples, steps: jax.A
     Args:
         params: Parameters to differentiate by.
         setup: The static parts.
+        knobs: Clip range and entropy weight.
         samples: The rollout.
         steps: [G, n].
     """
@@ -125,7 +142,7 @@ def minibatch_gradient(params: Any, setup: Setup, samples: Samples, steps: jax.A
         assets, account = take_steps((samples.assets, samples.account), steps)
         these = samples._replace(assets=assets, account=account, batch=batch)
         gradient = jax.grad(head_loss, argnums=(0, 1), has_aux=True)
-        (grads, dmarket), metrics = gradient(params, market, setup, these)
+        (grads, dmarket), metrics = gradient(params, market, setup, knobs, these)
         return jax.tree.map(jnp.add, total, grads), (dmarket, metrics)
 
     nothing = jax.tree.map(jnp.zeros_like, params)
@@ -147,88 +164,111 @@ def draw_minibatches(setup: Setup, key: jax.Array) -> jax.Array:
     return jnp.swapaxes(parts, 1, 2).reshape(ppo.epochs * ppo.minibatches, lanes, -1)
 
 
-def learn(setup: Setup, state: TrainState, rollout: Rollout, batch: Batch, key: jax.Array) -> tuple[Any, Any, Metrics]:
-    """Run the epochs over one rollout. Return parameters, optimiser state and mean figures of the minibatches."""
-    samples = make_samples(setup, rollout, batch)
+class Descent(NamedTuple):
+    """What the minibatches of an update tell."""
+
+    scalars: Metrics  # means over the minibatches, and their number
+    gradients: Metrics  # mean norm of each parameter's gradient, before it is clipped
+    checks: Checks  # first minibatch where the loss, a gradient or a parameter after the step is not finite
+
+
+def learn(
+    setup: Setup, state: TrainState, knobs: Knobs, seen: tuple[Rollout, Batch], key: jax.Array
+) -> tuple[Any, Any, Descent]:
+    """Run the epochs over one rollout. Return parameters, optimiser state and what the minibatches tell."""
+    samples = make_samples(setup, *seen)
 
     def gradient(params: Any, steps: jax.Array) -> tuple[Any, Metrics]:
-        return minibatch_gradient(params, setup, samples, steps)
+        return minibatch_gradient(params, setup, knobs, samples, steps)
 
-    return descend(
-        setup.optimizer, setup.config.ppo, (state.params, state.opt_state), draw_minibatches(setup, key), gradient
-    )
+    start, minibatches = (state.params, state.opt_state), draw_minibatches(setup, key)
+    return descend(setup.optimizer, setup.config.ppo, knobs.learning_rate, start, minibatches, gradient)
 
 
 def descend(
     optimizer: optax.GradientTransformation,
     ppo: PPOConfig,
+    learning_rate: jax.Array,
     start: tuple[Any, optax.OptState],
     minibatches: Any,
     gradient: Callable[[Any, Any], tuple[Any, Metrics]],
-) -> tuple[Any, optax.OptState, Metrics]:
+) -> tuple[Any, optax.OptState, Descent]:
     """Take a step of the optimiser for each minibatch, until the divergence stops the epochs.
 
     Args:
         optimizer: The optimiser.
         ppo: For `target_kl`.
-        start: Parameters and the state of the optimiser.
+        learning_rate: Of this update, [].
+        start: Parameters, nested dictionaries, and the state of the optimiser.
         minibatches: Leaves [epochs * minibatches, ...].
-        gradient: (parameters, minibatch) -> gradient, figures.
+        gradient: (parameters, minibatch) -> gradient, figures, `loss` and `approx_kl` among them.
 
     Returns:
-        Parameters, state of the optimiser and mean figures.
+        Parameters, state of the optimiser, and what the minibatches tell.
     """
 
-    def follow(params: Any, opt_state: Any, minibatch: Any) -> tuple[Any, Any, Metrics]:
+    def follow(params: Any, opt_state: Any, minibatch: Any) -> tuple[Any, Any, Descent]:
         grads, metrics = gradient(params, minibatch)
-        metrics["grad_norm"] = optax.tree.norm(grads)
-        return *apply_gradients(optimizer, grads, opt_state, params), metrics
+        norms = {name: jnp.sqrt(jnp.sum(leaf**2)) for name, leaf in by_name(grads).items()}
+        params, opt_state = apply_gradients(optimizer, learning_rate, grads, opt_state, params)
+        bad = {"loss": ~jnp.isfinite(metrics["loss"])}
+        bad |= {f"gradient of {name}": ~jnp.isfinite(norm) for name, norm in norms.items()}
+        bad |= {f"parameter {name} after the step": ~is_finite(leaf) for name, leaf in by_name(params).items()}
+        return params, opt_state, Descent(metrics | {"grad_norm": optax.tree.norm(grads)}, norms, bad)
 
-    def step(carry: tuple[Any, Any, jax.Array], minibatch: Any) -> tuple[tuple[Any, Any, jax.Array], Metrics]:
+    def step(carry: tuple[Any, Any, jax.Array], minibatch: Any) -> tuple[tuple[Any, Any, jax.Array], Any]:
         params, opt_state, stopped = carry
         if ppo.target_kl == 0:
-            params, opt_state, metrics = follow(params, opt_state, minibatch)
-            return (params, opt_state, stopped), metrics | {"weight": jnp.ones_like(metrics["loss"])}
+            params, opt_state, told = follow(params, opt_state, minibatch)
+            return (params, opt_state, stopped), (told, stopped)
         idle = jax.tree.map(jnp.zeros_like, jax.eval_shape(follow, params, opt_state, minibatch)[2])
-        params, opt_state, metrics = jax.lax.cond(
+        params, opt_state, told = jax.lax.cond(
             stopped, lambda p, o, _: (p, o, idle), follow, params, opt_state, minibatch
         )
-        metrics["weight"] = 1 - stopped.astype(metrics["loss"].dtype)
-        return (params, opt_state, stopped | (metrics["approx_kl"] > ppo.target_kl)), metrics
+        return (params, opt_state, stopped | (told.scalars["approx_kl"] > ppo.target_kl)), (told, stopped)
 
-    (params, opt_state, _), metrics = jax.lax.scan(step, (*start, jnp.zeros((), bool)), minibatches)
-    weight = metrics.pop("weight")
-    means = {name: jnp.sum(value * weight) / jnp.sum(weight) for name, value in metrics.items()}
-    return params, opt_state, means | {"minibatches": jnp.sum(weight)}
+    (params, opt_state, _), (told, skipped) = jax.lax.scan(step, (*start, jnp.zeros((), bool)), minibatches)
+    count = jnp.sum(~skipped).astype(learning_rate.dtype)
+    scalars, gradients = jax.tree.map(lambda each: jnp.sum(each) / count, told[:2])  # those skipped are zero
+    checks = {name: first_true(bad) for name, bad in told.checks.items()}
+    return params, opt_state, Descent(scalars | {"minibatches": count}, gradients, checks)
 
 
 def move_lanes(
-    setup: Setup, state: TrainState, env_state: EnvState, start: tuple[EnvParams, jax.Array], episodes: Metrics
-) -> tuple[TrainState, Metrics]:
+    setup: Setup, state: TrainState, env_state: EnvState, start: tuple[EnvParams, jax.Array], episodes: EpisodeLog
+) -> tuple[TrainState, EpisodeLog]:
     """Carry the lanes on; a lane that jumps truncates its episodes and opens fresh accounts."""
     env_params, key = start
     lanes, jumped = next_lanes(setup.schedule, state.lanes, env_params.first_bar, env_params.last_bar)
     ended = jnp.broadcast_to(jumped[:, None], env_state.t.shape)
-    episodes = jax.tree.map(jnp.add, episodes, episode_sums(env_state.stats, ended))
-    fresh = fresh_accounts(setup, env_params, lanes.bar, key)
-    env_state = jax.tree.map(lambda new, old: where_lane(ended, new, old), fresh, env_state)
+
+    def jump(_: None) -> tuple[EpisodeLog, EnvState]:
+        log, fresh = log_episodes(episodes, env_state.stats, ended), fresh_accounts(setup, env_params, lanes.bar, key)
+        return log, jax.tree.map(lambda new, old: where_lane(ended, new, old), fresh, env_state)
+
+    episodes, env_state = jax.lax.cond(jnp.any(jumped), jump, lambda _: (episodes, env_state), None)
     discounted = jnp.where(ended, jnp.zeros_like(state.reward_scale.discounted), state.reward_scale.discounted)
     scale = state.reward_scale._replace(discounted=discounted)
     return state._replace(env_state=env_state, lanes=lanes, reward_scale=scale), episodes
 
 
-def run_chunk(setup: Setup, state: TrainState, env_params: EnvParams, count: jax.Array) -> tuple[TrainState, Metrics]:
-    """Do `count` <= CHUNK updates in one compiled call; figures have shape [CHUNK], rows past `count` are zero."""
-    once = jax.jit(lambda state, env_params: update(setup, state, env_params), inline=True)  # traced once for both uses
-    shapes = jax.eval_shape(once, state, env_params)[1]
-    table = {name: jnp.zeros((CHUNK, *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}
+def repeat(once: Callable[[Any, Any], tuple[Any, Figures]], state: Any, market: Any, count: jax.Array) -> Any:
+    """Call `once(state, market) -> (state, figures)` `count` <= CHUNK times; figures are [CHUNK, ...], zero past it."""
+    once = jax.jit(once, inline=True)  # traced once for both uses
+    shapes = jax.eval_shape(once, state, market)[1]
+    table = jax.tree.map(lambda leaf: jnp.zeros((CHUNK, *leaf.shape), leaf.dtype), shapes)
 
-    def body(i: jax.Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+    def body(i: jax.Array, carry: tuple[Any, Figures]) -> tuple[Any, Figures]:
         state, table = carry
-        state, metrics = once(state, env_params)
-        return state, {name: table[name].at[i].set(metrics[name]) for name in table}
+        state, figures = once(state, market)
+        return state, jax.tree.map(lambda rows, row: rows.at[i].set(row), table, figures)
 
     return jax.lax.fori_loop(0, count, body, (state, table))
+
+
+def run_chunk(setup: Setup, state: TrainState, env_params: EnvParams, count: jax.Array) -> tuple[TrainState, Figures]:
+    """Do `count` <= CHUNK updates in one compiled call; figures have shape [CHUNK, ...], zero past `count`."""
+    return repeat(lambda state, env_params: update(setup, state, env_params), state, env_params, count)
 
 
 def compile_chunk(setup: Setup) -> Any:

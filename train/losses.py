@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from train.config import PPOConfig
 from train.distributions import Distribution
+from train.schedules import Knobs
 
 
 class Batch(NamedTuple):
@@ -26,7 +27,7 @@ def normalize_advantages(batch: Batch) -> Batch:
 
 
 def ppo_loss(
-    dist_params: Any, value: jax.Array, batch: Batch, distribution: Distribution, config: PPOConfig
+    dist_params: Any, value: jax.Array, batch: Batch, distribution: Distribution, config: PPOConfig, knobs: Knobs
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Return the loss and its parts.
 
@@ -39,22 +40,23 @@ def ppo_loss(
         value: [...] value estimates.
         batch: What the rollout left, its advantages normalised.
         distribution: Of the actions.
-        config: Weights and clip ranges.
+        config: What does not change over the run: `value_weight` and `value_clip`.
+        knobs: Clip range and entropy weight of this update.
     """
     log_ratio = distribution.log_prob(dist_params, batch.action) - batch.log_prob
     ratio = jnp.exp(log_ratio)
-    clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
+    clipped = jnp.clip(ratio, 1 - knobs.clip, 1 + knobs.clip)
     policy_loss = -jnp.mean(jnp.minimum(ratio * batch.advantage, clipped * batch.advantage))
     value_loss = 0.5 * jnp.mean(_value_error(value, batch, config.value_clip))
     entropy = jnp.mean(distribution.entropy(dist_params))
-    loss = policy_loss + config.value_weight * value_loss - config.entropy_weight * entropy
+    loss = policy_loss + config.value_weight * value_loss - knobs.entropy_weight * entropy
     parts = {
         "loss": loss,
         "policy_loss": policy_loss,
         "value_loss": value_loss,
         "entropy": entropy,
         "approx_kl": jnp.mean((ratio - 1) - log_ratio),
-        "clip_fraction": jnp.mean((jnp.abs(ratio - 1) > config.clip).astype(loss.dtype)),
+        "clip_fraction": jnp.mean((jnp.abs(ratio - 1) > knobs.clip).astype(loss.dtype)),
     }
     return loss, parts
 

@@ -7,6 +7,7 @@ Encoders are tied over symbols and the head pools over them, so the policy is eq
 Parameter names are the bundle's names: `eval_bridge/policy.py` is the same forward pass in NumPy.
 """
 
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -14,7 +15,15 @@ import jax
 import jax.numpy as jnp
 
 from eval_bridge.spec import NetworkConfig
-from train.distributions import CATEGORICAL, GAUSSIAN, Distribution, GaussianParams
+from jaxtrade.config import EnvConfig
+from train.distributions import (
+    CATEGORICAL,
+    GAUSSIAN,
+    Distribution,
+    GaussianParams,
+    bounded_log_std,
+    squashed_gaussian,
+)
 from train.lstm import Form, Kernels, Windows, lstm
 
 ORTHOGONAL = nn.initializers.orthogonal(2**0.5)
@@ -52,6 +61,7 @@ class LSTM(nn.Module):
     """The parameters of an LSTM; gates in the order i, f, g, o."""
 
     hidden: int
+    length: int = 20  # bars that its memory shall span from the start
 
     @nn.compact
     def __call__(self, features: int) -> Kernels:
@@ -59,14 +69,17 @@ class LSTM(nn.Module):
         shape = (features, 4 * self.hidden)
         kernel_x = self.param("kernel_x", nn.initializers.lecun_normal(), shape, jnp.float32)
         kernel_h = self.param("kernel_h", nn.initializers.orthogonal(), (self.hidden, 4 * self.hidden), jnp.float32)
-        return Kernels(kernel_x, kernel_h, self.param("bias", _forget_bias, (4 * self.hidden,)))
+        return Kernels(kernel_x, kernel_h, self.param("bias", partial(_chrono_bias, self.length), (4 * self.hidden,)))
 
 
-def _forget_bias(key: jax.Array, shape: tuple[int], dtype: Any = jnp.float32) -> jax.Array:
-    """Zeros, with ones for the forget gate, so that memory lasts from the start (Jozefowicz et al. 2015)."""
-    del key
+def _chrono_bias(length: int, key: jax.Array, shape: tuple[int], dtype: Any = jnp.float32) -> jax.Array:
+    """Biases for memories of 1 to `length` bars (Tallec and Ollivier 2018): b_f = log U(1, length - 1), b_i = -b_f.
+
+    With the usual forget bias of one, a bar is forgotten within a few: no gradient comes from the far end of a branch.
+    """
     hidden = shape[0] // 4
-    return jnp.zeros(shape, dtype).at[hidden : 2 * hidden].set(1.0)
+    forget = jnp.log(jax.random.uniform(key, (hidden,), dtype, minval=1.0, maxval=max(length - 1.0, 1.0)))
+    return jnp.zeros(shape, dtype).at[:hidden].set(-forget).at[hidden : 2 * hidden].set(forget)
 
 
 def lane_windows(rows: jax.Array, starts: jax.Array) -> Windows:
@@ -95,7 +108,7 @@ class MultiScaleLSTM(nn.Module):
         del origin
         outputs = []
         for length in self.config.branches:
-            kernels = LSTM(self.config.hidden, name=f"lstm_{length}")(rows.shape[-1])
+            kernels = LSTM(self.config.hidden, length, name=f"lstm_{length}")(rows.shape[-1])
             form = Form(length, stride=rows.shape[2], precision=self.config.precision)
             outputs.append(lstm(kernels, lane_windows(rows, bars - (length - 1)), form))
         return jnp.concatenate(outputs, axis=-1).reshape(*bars.shape, rows.shape[2], -1)
@@ -114,7 +127,7 @@ class CarriedLSTM(nn.Module):
     def __call__(self, rows: jax.Array, bars: jax.Array, origin: jax.Array) -> jax.Array:
         """Encode bars: rows [G, R, N, F], bars [G, n], origin [G] the number of each first row -> [G, n, N, hidden]."""
         chunk, burn_in, (lanes, length, symbols, features) = self.config.chunk, self.config.burn_in, rows.shape
-        kernels = LSTM(self.config.hidden, name="lstm")(features)
+        kernels = LSTM(self.config.hidden, self.config.burn_in, name="lstm")(features)
         count = (length - self.config.reach + chunk - 1) // chunk + 1  # chunks that the lane's decisions may touch
         first = (origin + self.config.reach - 1) // chunk  # [G] the first of them
         number = first[:, None] + jnp.arange(count, dtype=jnp.int32)[None, :]
@@ -168,9 +181,10 @@ class Policy(nn.Module):
         self.from_account = Dense(2 * width, kernel_init=ORTHOGONAL, use_bias=False)
         self.actor_hidden = Dense(width, kernel_init=ORTHOGONAL)
         self.critic_hidden = Dense(width, kernel_init=ORTHOGONAL)
-        self.actor_out = Dense(self.choices or self.symbols or 1, kernel_init=nn.initializers.orthogonal(0.01))
+        outputs = self.choices or (self.symbols or 1) * (2 if self.config.std == "state" else 1)
+        self.actor_out = Dense(outputs, kernel_init=nn.initializers.orthogonal(0.01))
         self.critic_out = Dense(1, kernel_init=nn.initializers.orthogonal(1.0))
-        if not self.discrete:
+        if not self.discrete and self.config.std == "free":
             self.log_std = self.param("log_std", nn.initializers.constant(self.config.log_std), (), jnp.float32)
 
     def market(self, rows: jax.Array, bars: jax.Array, origin: jax.Array) -> jax.Array:
@@ -206,8 +220,18 @@ class Policy(nn.Module):
         critic = self.critic_out(jnp.mean(nn.tanh(self.critic_hidden(critic)), axis=-2))[..., 0]
         if self.discrete:
             return actor[..., 0, :], critic
-        mean = actor[..., 0] if self.symbols is None else actor[..., 0, :]
-        return GaussianParams(mean, jnp.broadcast_to(self.log_std, mean.shape)), critic
+        return self.gaussian(actor), critic
+
+    def gaussian(self, actor: jax.Array) -> GaussianParams:
+        """Return the symbols' actions, leaves [..., N], of the last layer, [..., N, 1] or of a flat_mlp [..., 1, N].
+
+        With `std: state` the last layer is twice as wide: the means, then the deviations.
+        """
+        state = self.config.std == "state"
+        parts = jnp.split(actor, 2, axis=-1) if state else [actor]
+        mean, *raw = (part.reshape(*part.shape[:-2], -1) for part in parts)
+        log_std = bounded_log_std(*raw, self.config.log_std) if state else jnp.broadcast_to(self.log_std, mean.shape)
+        return GaussianParams(mean, log_std)
 
     def __call__(self, rows: jax.Array, assets: jax.Array, account: jax.Array) -> tuple[Any, jax.Array]:
         """Encode the first bar that can be and decide at once, rows [G, reach, N, F], the rest [G, ...]."""
@@ -217,10 +241,16 @@ class Policy(nn.Module):
         return self.head(market[:, 0], assets, account)
 
 
-def make_policy(config: NetworkConfig, choices: int | None, symbols: int) -> tuple[Policy, Distribution]:
-    """Return the network and the distribution of its actions: one of `choices`, or one number per symbol."""
-    tied = symbols if config.kind == "flat_mlp" else None
-    return Policy(config, choices, tied), GAUSSIAN if choices is None else CATEGORICAL
+def make_policy(config: NetworkConfig, env: EnvConfig, symbols: int) -> tuple[Policy, Distribution]:
+    """Return the network and the distribution of its actions.
+
+    One of the choices of `env`, where `std` and `squash` of the network have no effect; or one number per symbol, which
+    the rules clip, or which is squashed between the bounds that they clip to.
+    """
+    policy = Policy(config, env.choices, symbols if config.kind == "flat_mlp" else None)
+    if policy.discrete:
+        return policy, CATEGORICAL
+    return policy, squashed_gaussian(*env.bounds) if config.squash == "tanh" else GAUSSIAN
 
 
 def init_params(policy: Policy, key: jax.Array, symbols: int, features: int, memory: int = 0) -> Any:

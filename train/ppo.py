@@ -4,24 +4,38 @@ The story: configuration -> bars -> market table -> compiled environment -> PPO 
 Nothing heavy is imported before the configuration is known to be good, so --help and errors are immediate.
 """
 
+import os
 import sys
 from typing import Any
 
 
 def main() -> int:
     """Run the command; the entry point of `jaxtrade-train`."""
-    from jaxtrade.errors import run_command
+    from jaxtrade.errors import STOPPED, run_command
 
-    return run_command(command)
+    code = run_command(command)
+    if code == STOPPED:  # the interpreter would wait for a computation under way, and take seconds to clear up
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def command(argv: list[str]) -> int:
-    """Train, then export the best policy."""
+    """Train on a market, or on a control environment for comparison with other learners."""
     from train.cli import parse_arguments
+    from train.config import TrainConfig
 
     config, resume = parse_arguments(argv)
+    if not isinstance(config, TrainConfig):
+        from train.control_command import run_control
 
-    from jaxtrade.errors import STOPPED
+        return run_control(config, resume)
+    return run_market(config, resume)
+
+
+def run_market(config: Any, resume: Any) -> int:
+    """Train on a market, then export the best policy."""
     from jaxtrade.market.loading import load_table
     from jaxtrade.market.table import seal
     from train.folder import check_run, open_run, record_validations, resolve_config
@@ -31,11 +45,13 @@ def command(argv: list[str]) -> int:
     check_run(config, table, resume)
 
     from train.calibrate import resolve_num_envs
+    from train.callbacks.make import make_callbacks
     from train.compilation import Compilations, use_compilation_cache
     from train.export import announce, export_run
-    from train.programs import make_programs, require_memory, setup_for
-    from train.run import train
+    from train.programs import make_job, make_programs, require_memory, setup_for
+    from train.run import leave, train
 
+    callbacks = make_callbacks(config)
     use_compilation_cache()
     with Compilations() as compilations:
         config, training, calibration = resolve_num_envs(config, table)
@@ -45,10 +61,10 @@ def command(argv: list[str]) -> int:
         require_memory(setup, table, programs)
         run = open_run(config, table, resume, calibration)  # nothing is written before all of the above is good
         introduce(run, config, table, programs.need)
-        finished = train(setup, programs, run, resume is not None, compilations)
-    if not finished:
-        print(f"stopped; everything is saved. Go on: python -m train.ppo --resume {run}")
-        return STOPPED
+        outcome = train(make_job(setup, table, programs), run, resume is not None, compilations, callbacks)
+    if not outcome.finished:
+        return leave(outcome, run)
+    print(f"finished: {outcome.reason}")
     record_validations(run, table)
     announce(export_run(run, "best"))
     print(f"next: python -m eval_bridge.backtest {run}")

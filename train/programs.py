@@ -1,7 +1,7 @@
 """The compiled programs of a run: made once, before anything is written, and measured by the compiler itself."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,12 @@ from jaxtrade.config import EnvConfig
 from jaxtrade.envs.trading import EnvParams, make_env_params
 from jaxtrade.errors import InputError
 from jaxtrade.market.table import MarketTable
+from train.callbacks.base import Row
 from train.config import TrainConfig
 from train.evaluate import compile_evaluation
+from train.figures import Figures
+from train.folder import dotted
+from train.job import Job, Programs, Training, mean_figures
 from train.learner import compile_chunk
 from train.memory import Need, free_bytes, program_bytes, refuse
 from train.state import Setup, TrainState, init_state, make_setup
@@ -20,25 +24,6 @@ from train.state import Setup, TrainState, init_state, make_setup
 def setup_for(config: TrainConfig, table: MarketTable) -> Setup:
     """Return the static parts of training on a market."""
     return make_setup(config, table.span("train"), len(table.symbols))
-
-
-class Training(NamedTuple):
-    """The programs whose size depends on the number of environments."""
-
-    start: Callable[[jax.Array, EnvParams], TrainState]  # the state before the first update, by seed
-    chunk: Any  # (state, market, count) -> (state, figures); consumes the state
-    figures: tuple[str, ...]
-    needed: int  # bytes
-
-
-class Programs(NamedTuple):
-    """Everything that a run executes, and the markets it works on."""
-
-    training: Training
-    evaluate: Any
-    market: EnvParams
-    validation: EnvParams
-    need: Need
 
 
 def train_markets(table: MarketTable, env: EnvConfig) -> tuple[EnvParams, EnvParams]:
@@ -57,7 +42,7 @@ def compile_training(setup: Setup, market: EnvParams) -> Training:
     state = jax.eval_shape(start_program, jnp.int32(0), market)
     lowered = compile_chunk(setup).lower(state, market, jnp.int32(1))
     chunk = lowered.compile()
-    return Training(start_program, chunk, tuple(lowered.out_info[1]), program_bytes(chunk))
+    return Training(start_program, chunk, tuple(lowered.out_info[1].scalars), program_bytes(chunk))
 
 
 def make_programs(setup: Setup, table: MarketTable, training: Training | None = None) -> Programs:
@@ -96,3 +81,48 @@ def does_not_fit(config: TrainConfig, table: MarketTable, need: Need) -> InputEr
     market = make_env_params(table, table.ranges["train"], config.env)
     smaller = need._replace(num_envs=count, needed=compile_training(setup, market).needed)
     return refuse(need, smaller, config.lanes)
+
+
+METRIC = "validation_log_growth"
+VALIDATION = (
+    METRIC,
+    *(f"validation_{name}" for name in ("equity", "sharpe_per_bar", "max_drawdown", "turnover", "fees")),
+)
+FIXED = ("env.", "market.", "network.", "num_envs", "seed", "ppo.lanes", "ppo.rollout_length", "ppo.episode_bars")
+
+
+def make_job(setup: Setup, table: MarketTable, programs: Programs) -> Job:
+    """Return training on a market as the host loop sees it."""
+    return Job(
+        config=setup.config,
+        programs=programs,
+        row=partial(metrics_row, setup),
+        validate=partial(validate, programs),
+        validation=VALIDATION,
+        metric=METRIC,
+        facts=facts_of(setup.config, table),
+    )
+
+
+def metrics_row(setup: Setup, figures: Figures, update: int) -> Row:
+    """Return the row of an update."""
+    bars = update * setup.schedule.lanes * setup.schedule.length
+    counts = {"update": float(update), "timesteps": float(update * setup.config.samples), "bars": float(bars)}
+    return counts | mean_figures(figures.scalars)
+
+
+def validate(programs: Programs, state: TrainState) -> Row:
+    """Walk the validation range and return its figures."""
+    figures = jax.device_get(programs.evaluate(state.params, programs.validation))
+    return {name: float(figures[name.removeprefix("validation_")]) for name in VALIDATION}
+
+
+def facts_of(config: TrainConfig, table: MarketTable) -> dict[str, Any]:
+    """Return what a checkpoint depends on: the data, and the keys of the configuration that a resume cannot change."""
+    keys = dotted(config.model_dump(mode="json"))
+    return {
+        "data_sha256": table.data_hash,
+        "symbols": list(table.symbols),
+        "feature_names": list(table.feature_names),
+        **{key: value for key, value in keys.items() if key.startswith(FIXED)},
+    }

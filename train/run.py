@@ -1,54 +1,39 @@
 """A training run: the host loop over compiled chunks, and everything that happens between them."""
 
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import orbax.checkpoint as ocp
 
-from jaxtrade.errors import InputError
-from train import checkpoint
+from jaxtrade.errors import STOPPED, InputError
+from train.callbacks.base import Callback, RunInfo, StepInfo
+from train.callbacks.calls import Crew
+from train.callbacks.checkpointing import Checkpoint
+from train.checkpoint import Checkpoints
+from train.chunks import CHUNK_SECONDS, Chunk, Told, compile_copy, count_ahead, run_chunk, tell
 from train.compilation import Compilations
-from train.learner import CHUNK
-from train.loggers import Loggers, Row
-from train.programs import Programs, start_state
-from train.progress import ProgressView
-from train.state import Setup, TrainState
-
-CHUNK_SECONDS = 2.0
+from train.job import Job, columns
+from train.lock import hold
+from train.meter import Meter
+from train.signals import Abandoned, Stop, call_aside, stop_signals
 
 
-class Stop:
-    """Set by the first Ctrl-C or SIGTERM; a second one interrupts at once."""
+class Outcome(NamedTuple):
+    """How training ended."""
 
-    asked = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Handle the signal."""
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-        sys.stderr.write("\nstopping after this chunk of updates; once more to stop at once\n")
+    finished: bool  # the last update is done, or a callback said that it is enough
+    reason: str
+    abandoned: bool  # a computation is still running: leave by os._exit
 
 
-@contextmanager
-def stop_signals() -> Iterator[Stop]:
-    """Catch SIGINT and SIGTERM for the time of the block."""
-    stop = Stop()
-    old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+def leave(outcome: Outcome, run: Path) -> int:
+    """Say how to go on with a run that did not finish. Return the exit status; train.ppo leaves by os._exit."""
+    print(f"stopped: {outcome.reason}. Go on: python -m train.ppo --resume {run}")
+    return STOPPED
 
 
 class CompilationWatch:
@@ -79,91 +64,143 @@ class CompilationWatch:
             self._say(f"update {update}: {more} more compilations in the middle of the run")
 
 
-def train(setup: Setup, programs: Programs, run: Path, resume: bool, compilations: Compilations) -> bool:
-    """Train until the last update or a signal; the run's folder holds everything. Return False if stopped early."""
-    total = setup.config.updates
-    with checkpoint.open_checkpoints(run) as manager, stop_signals() as stop:
-        state = first_state(setup, programs, manager, resume)
-        done = int(state.update)
-        columns = [*host_row(setup, dict.fromkeys(programs.training.figures, 1.0), 1), *VALIDATION]
-        with (
-            Loggers(run, columns, setup.config.tensorboard, done) as loggers,
-            ProgressView(total, done) as view,
-        ):
-            watch = CompilationWatch(compilations, view.say)
-            seconds_each = CHUNK_SECONDS
-            stopping = False
-            while done < total and not stopping:
-                to_validation = setup.config.eval_every - done % setup.config.eval_every
-                count = min(CHUNK, to_validation, total - done, max(1, int(CHUNK_SECONDS / seconds_each)))
-                state, rows, seconds_each = run_one_chunk(setup, programs, state, done, count)
-                done += count
-                watch.after_chunk(done)
-                stopping = stop.asked
-                if count == to_validation or done == total or stopping:
-                    rows[-1] |= validate(programs, state)
-                    checkpoint.save(manager, done, state, rows[-1]["validation_log_growth"])
-                    watch.after_validation(done)
-                timing = {"seconds": seconds_each, "steps_per_second": setup.config.samples / seconds_each}
-                for row in rows:
-                    about = {"update": row["update"], **timing, "compilations": float(compilations.total)}
-                    loggers.write(row, about)
-                    view.show(row | about)
-                loggers.flush()
-    return done >= total
+def train(job: Job, run: Path, resume: bool, compilations: Compilations, callbacks: Sequence[Callback]) -> Outcome:
+    """Train until the last update, a callback's wish or a signal; the run's folder holds everything.
+
+    Raises:
+        InputError: Another process trains there, a callback failed, a log or a checkpoint cannot be written, or no
+            checkpoint fits. What was done is saved before, where it can be.
+    """
+    with hold(run), Checkpoints(run, job.config.checkpoints, job.facts) as saves, stop_signals() as stop:
+        crew = Crew(callbacks, run)
+        done, state = first_state(job, saves, crew, resume)
+        loop = Loop(job, crew, saves, Meter(job.config, done, compilations))
+        try:
+            crew.start(loop.info(run))
+            outcome = loop.run(state, stop)
+        except BaseException:
+            crew.end(loop.info(run))  # what failed first is told
+            raise
+        failed = crew.end(loop.info(run))
+    if failed is not None and outcome.abandoned:
+        sys.stderr.write(f"error: {failed}\n")
+    elif failed is not None:
+        raise failed
+    return outcome
 
 
-def first_state(setup: Setup, programs: Programs, manager: ocp.CheckpointManager, resume: bool) -> TrainState:
-    """Return the state that training goes on from."""
-    state = start_state(setup, programs)
-    if resume and manager.latest_step() is None:
+def first_state(job: Job, saves: Checkpoints, crew: Crew, resume: bool) -> tuple[int, Any]:
+    """Return the updates done and the state that training goes on from."""
+    training, market, seed = job.programs.training, job.programs.market, jnp.int32(job.config.seed)
+    device = jax.devices()[0]
+    if resume:
+        here = jax.sharding.SingleDeviceSharding(device)
+        shapes = jax.eval_shape(training.start, seed, market)
+        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
+        restored = saves.restore(like)
+        if restored is not None:
+            crew.restore(restored.host)
+            print(f"going on from update {restored.update}")
+            return restored.update, restored.state
         print("no checkpoint yet: starting from the beginning")
-    elif resume:
-        state = checkpoint.restore(manager, checkpoint.pick(manager, "latest"), state)
-    return state
+    return 0, jax.device_put(training.start(seed, market), device)
 
 
-VALIDATION = [
-    f"validation_{name}" for name in ("log_growth", "equity", "sharpe_per_bar", "max_drawdown", "turnover", "fees")
-]
+class Loop:
+    """Does chunk after chunk until there is a reason to stop."""
 
+    def __init__(self, job: Job, crew: Crew, saves: Checkpoints, meter: Meter) -> None:
+        self._job, self._crew, self._saves, self._meter = job, crew, saves, meter
+        self._checkpoint = Checkpoint(saves, crew, job.config, job.metric, meter.done)
+        self._watch = CompilationWatch(meter.compilations, print)
+        self._first, self._total, self._reason = meter.done, job.config.updates, ""
 
-def run_one_chunk(
-    setup: Setup, programs: Programs, state: TrainState, done: int, count: int
-) -> tuple[TrainState, list[Row], float]:
-    """Run updates done+1 .. done+count. Return the state, a row for each, and the seconds of one."""
-    began = time.perf_counter()
-    state, figures = programs.training.chunk(state, programs.market, jnp.int32(count))
-    figures = jax.device_get(figures)
-    seconds = (time.perf_counter() - began) / count
-    rows = [host_row(setup, {name: values[i] for name, values in figures.items()}, done + i + 1) for i in range(count)]
-    bad = next((row for row in rows if not np.isfinite(row["loss"]) or not np.isfinite(row["grad_norm"])), None)
-    if bad is not None:
-        raise InputError(
-            f"update {bad['update']:.0f}",
-            f"the loss is {bad['loss']} and the gradient norm {bad['grad_norm']}",
-            "Lower ppo.learning_rate; the checkpoints before it are intact",
+    def info(self, run: Path) -> RunInfo:
+        """Return the run as callbacks see it."""
+        return RunInfo(
+            folder=run,
+            config=self._job.config,
+            done=self._first,
+            updates=self._total,
+            samples=self._job.config.samples,
+            columns=columns(self._job),
+            metric=self._job.metric,
+            about=self._meter.about(),
+            stop=self._ask,
         )
-    return state, rows, seconds
 
+    def _ask(self, reason: str) -> None:
+        self._reason = self._reason or reason
 
-def host_row(setup: Setup, figures: dict[str, Any], update: int) -> Row:
-    """Return the row of an update: sums over episodes become means, left out when no episode ended."""
-    bars = update * setup.schedule.lanes * setup.schedule.length
-    row = {"update": float(update), "timesteps": float(update * setup.config.samples), "bars": float(bars)}
-    count = float(figures["episode_count"])
-    for name, value in figures.items():
-        if name == "episode_count":
-            row["episodes"] = count
-        elif name.startswith("episode_"):
-            if count:
-                row[name] = float(value) / count
-        else:
-            row[name] = float(value)
-    return row
+    def run(self, state: Any, stop: Stop) -> Outcome:
+        """Train from a state on, which is consumed.
 
+        Raises:
+            InputError: As `train`.
+        """
+        copy, seconds_each = compile_copy(state), CHUNK_SECONDS
+        while self._meter.done < self._total and not self._reason and not stop.name:
+            done = self._meter.done
+            count = count_ahead(self._job.config, done, seconds_each)
+            before = copy(state)
+            validated = (done + count) % self._job.config.eval_every == 0 or done + count == self._total
+            try:
+                chunk = call_aside(partial(run_chunk, self._job, state, jnp.int32(count), validated), stop)
+            except (Abandoned, KeyboardInterrupt) as left:
+                return self._leave(before, stop.name, save=isinstance(left, Abandoned))
+            self._finish(chunk, count)
+            state, seconds_each = chunk.state, chunk.seconds / count
+        done = self._meter.done
+        if done < self._total:
+            self._checkpoint.save(done, state)
+            finished = bool(self._reason)
+            reason = self._reason or f"{stop.name} after update {done}; everything is saved"
+            return Outcome(finished, reason, abandoned=False)
+        return Outcome(True, f"all {self._total} updates are done", abandoned=False)
 
-def validate(programs: Programs, state: TrainState) -> Row:
-    """Walk the validation range and return its figures."""
-    figures = jax.device_get(programs.evaluate(state.params, programs.validation))
-    return {name: float(figures[name.removeprefix("validation_")]) for name in VALIDATION}
+    def _leave(self, before: Any, signal: str, save: bool) -> Outcome:
+        """Leave a chunk that would take too long, and save the state before it."""
+        done = self._meter.done
+        if not save:
+            return Outcome(False, "interrupted twice; the newest checkpoint stands", abandoned=True)
+        try:
+            self._checkpoint.save(done, before)
+        except InputError as error:
+            return Outcome(False, f"update {done} could not be saved: {error}", abandoned=True)
+        return Outcome(
+            False, f"{signal} in an update; everything before, up to update {done}, is saved", abandoned=True
+        )
+
+    def _finish(self, chunk: Chunk, count: int) -> None:
+        """Tell the callbacks of a chunk, and save it when that is due or one of them failed."""
+        told = tell(self._job, chunk, self._meter.done, count)
+        self._meter.add(count, chunk.seconds, chunk.validation_seconds)
+        done = self._meter.done
+        self._watch.after_chunk(done)
+        step = self._step(chunk, told)
+        with self._meter.measure("callbacks"):
+            failed = self._crew.chunk(step)
+        with self._meter.measure("checkpoint"):
+            self._checkpoint.on_chunk(step)
+            if failed is not None:
+                self._checkpoint.save(done, chunk.state)
+        if failed is not None:
+            kept = self._saves.updates()
+            remedy = f"{failed.remedy}; checkpoint {kept[-1]} is the newest" if kept else failed.remedy
+            raise InputError(failed.where, failed.what, remedy)
+        if chunk.validation is not None:
+            self._watch.after_validation(done)
+
+    def _step(self, chunk: Chunk, told: Told) -> StepInfo:
+        each = chunk.seconds / len(told.rows)
+        speed = {"seconds": each, "steps_per_second": self._job.config.samples / each}
+        compiled = float(self._meter.compilations.total)
+        return StepInfo(
+            update=self._meter.done,
+            updates=self._total,
+            timing=[{"update": row["update"], **speed, "compilations": compiled} for row in told.rows],
+            validation=chunk.validation,
+            state=chunk.state,
+            stop=self._ask,
+            **told._asdict(),
+        )

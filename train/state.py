@@ -46,13 +46,13 @@ class TrainState(NamedTuple):
 
 def make_setup(config: TrainConfig, span: Range, symbols: int = 1) -> Setup:
     """Return the static parts for a configuration, a training range and a number of symbols."""
-    policy, distribution = make_policy(config.network, config.env.choices, symbols)
+    policy, distribution = make_policy(config.network, config.env, symbols)
     return Setup(
         config=config,
         core=TradingCore(config.env),
         policy=policy,
         distribution=distribution,
-        optimizer=make_optimizer(config.ppo, config.updates),
+        optimizer=make_optimizer(config.ppo),
         schedule=make_schedule(span, config.lanes, config.ppo.rollout_length, config.ppo.episode_bars),
     )
 

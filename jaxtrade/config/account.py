@@ -1,5 +1,6 @@
 """The rules of the account: actions, limits, costs and rewards."""
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PlainValidator, model_validator
@@ -121,6 +122,12 @@ class EnvConfig(Section):
     def choices(self) -> int | None:
         """Number of discrete actions; None for continuous ones."""
         return {"discrete9": 9, "positions": len(self.positions)}.get(self.action)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Least and largest action that the decoder does not clip, of continuous ones."""
+        most = {"target_weight": self.max_leverage, "orders": math.inf}.get(self.action, 1.0)
+        return (0.0 if self.action == "target_weight" and not self.allow_short else -most), most
 
     @property
     def one_symbol(self) -> bool:

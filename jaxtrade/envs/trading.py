@@ -167,9 +167,7 @@ class TradingCore(environment.Environment[EnvState, EnvParams]):
         """Return Discrete(n), or a box with one number per symbol, within what the decoder clips to."""
         if self.config.choices is not None:
             return spaces.Discrete(self.config.choices)
-        most = {"target_weight": self.config.max_leverage, "orders": jnp.inf}.get(self.config.action, 1.0)
-        least = 0.0 if self.config.action == "target_weight" and not self.config.allow_short else -most
-        return spaces.Box(least, most, (params.features.shape[1],), jnp.float32)
+        return spaces.Box(*self.config.bounds, (params.features.shape[1],), jnp.float32)
 
     def observation_space(self, params: EnvParams) -> spaces.Dict:
         """Return the space of `Obs` as a dictionary of its fields."""

@@ -19,7 +19,7 @@ from tests.helpers.learning import MLP, Learner
 from tests.helpers.worlds import decisions, env_params, make_table, random_actions, walk
 from train.learner import move_lanes
 from train.normalize import init_reward_scale
-from train.rollout import episode_sums, reset_ruined
+from train.rollout import reset_ruined, start_log
 from train.state import TrainState, fresh_accounts, make_setup
 
 WINDOW, BARS = 30, 600
@@ -225,7 +225,7 @@ def test_accounts_of_a_lane_draw_for_themselves(learner: Learner) -> None:
 def test_ruined_accounts_draw_again(learner: Learner) -> None:
     setup, market, state = learner
     ruined = np.random.default_rng(0).random((4, 4)) < 0.4
-    none = episode_sums(state.env_state.stats, jnp.zeros((4, 4), bool))
+    none = start_log(state.env_state.stats)
     reset = jax.jit(lambda env_state, which: reset_ruined(setup, env_state, which, none, (market, KEY))[1])
     np.testing.assert_array_equal(drawn_anew(state.env_state, reset(state.env_state, ruined)), ruined)
     same = reset(state.env_state, np.zeros((4, 4), bool))
@@ -235,7 +235,7 @@ def test_ruined_accounts_draw_again(learner: Learner) -> None:
 def test_truncated_accounts_draw_again(learner: Learner) -> None:
     """Where a lane jumps, and nowhere else."""
     setup, market, state = learner
-    none = episode_sums(state.env_state.stats, jnp.zeros((4, 4), bool))
+    none = start_log(state.env_state.stats)
     jumps = np.asarray(state.lanes.left) <= 1
     assert 0 < jumps.sum() < 4
     moved = jax.jit(lambda state: move_lanes(setup, state, state.env_state, (market, KEY), none)[0])(state)

@@ -15,9 +15,12 @@ from tests.helpers.worlds import make_table
 from train.config import TrainConfig
 from train.learner import Metrics, Samples, draw_minibatches, encode, estimate, head_loss, make_samples, take_steps
 from train.losses import Batch, normalize_advantages
+from train.networks import init_params
 from train.rollout import Rollout, collect
+from train.schedules import Knobs, knobs_at
 from train.state import Setup, TrainState, init_state, make_setup
 
+QUICK = {"xla_backend_optimization_level": 0}  # of programs that run once or twice: they compile in half the time
 MLP = {"kind": "mlp", "hidden": 8, "head": 8}
 LSTM = {"kind": "multiscale_lstm", "branches": (4,), "hidden": 8, "head": 8}
 CARRIED = {"kind": "lstm", "chunk": 6, "burn_in": 5, "hidden": 8, "head": 8}
@@ -42,7 +45,8 @@ def make_learner(table: MarketTable | None = None, dtype: Any = jnp.float32, **c
         table = make_table(30, 700, volatility=0.3 if config.env.max_leverage > 1 else 0.01)
     setup = make_setup(config, table.ranges["train"], len(table.symbols))
     market = make_env_params(table, table.ranges["train"], config.env, dtype)
-    return Learner(setup, market, init_state(setup, market))
+    start = jax.jit(lambda market: init_state(setup, market), compiler_options=QUICK)
+    return Learner(setup, market, start(market))
 
 
 def copied(tree: Any) -> Any:
@@ -86,11 +90,17 @@ def collect_fresh(learner: Learner, state: TrainState | None = None) -> Fresh:
     return jax.jit(run)(first if state is None else state, market)
 
 
+def first_knobs(setup: Setup, dtype: Any = jnp.float32) -> Knobs:
+    """Return the numbers of the first update."""
+    return knobs_at(setup.config.ppo, 0, setup.config.updates, dtype)
+
+
 def minibatch_loss(params: Any, setup: Setup, samples: Samples, steps: jax.Array) -> tuple[jax.Array, Metrics]:
     """Return the loss of a minibatch as it is defined, all at once."""
     assets, account, batch = take_steps((samples.assets, samples.account, samples.batch), steps)
     taken = samples._replace(assets=assets, account=account, batch=normalize_advantages(batch))
-    return head_loss(params, encode(params, setup, samples, steps), setup, taken)
+    knobs = first_knobs(setup, samples.assets.dtype)
+    return head_loss(params, encode(params, setup, samples, steps), setup, knobs, taken)
 
 
 def ratios(learner: Learner, fresh: Fresh, number: int = 0) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -105,6 +115,42 @@ def ratios(learner: Learner, fresh: Fresh, number: int = 0) -> tuple[jax.Array, 
         return ratio, minibatch_loss(params, setup, samples, steps)[1]
 
     return jax.jit(run)(learner.state.params, fresh.samples, fresh.steps[number])
+
+
+def made_up(setup: Setup, symbols: int, features: int, seed: int = 0) -> tuple[Rollout, Batch]:
+    """Return random numbers in the place of a rollout and its estimates, float64; no environment is compiled."""
+    rng = np.random.default_rng(seed)
+    (lanes, length), accounts, reach = setup.schedule[:2], setup.accounts, setup.policy.config.reach
+    shape = (length, lanes, accounts)
+    action = rng.normal(size=(*shape, symbols))
+    if setup.policy.discrete:
+        action = rng.integers(0, setup.policy.choices, shape).astype(np.int32)
+    likely = -np.log(9.0) if setup.policy.discrete else -1.0 * symbols
+    value, advantage = rng.normal(size=(2, *shape))
+    rollout = Rollout(
+        rows=rng.normal(size=(lanes, reach + length, symbols, features)),
+        origin=np.arange(lanes, dtype=np.int32),
+        assets=rng.uniform(-1, 1, (*shape, symbols, 4)),
+        account=rng.uniform(0, 1, (*shape, 3)),
+        action=action,
+        log_prob=likely + 0.3 * rng.normal(size=shape),
+        value=value,
+        reward=rng.normal(size=shape),
+        terminated=np.zeros(shape, bool),
+        last_value=value[0],
+        episodes=None,
+        checks={},
+    )
+    rollout = jax.tree.map(jnp.asarray, rollout)
+    estimated = jnp.asarray(advantage), jnp.asarray(advantage + value)
+    return rollout, Batch(rollout.action, rollout.log_prob, rollout.value, *estimated)
+
+
+def random_params(setup: Setup, symbols: int, features: int) -> Any:
+    """Return parameters in float64 that are none of them zero."""
+    params = init_params(setup.policy, jax.random.key(0), symbols, features)
+    rng = np.random.default_rng(1)
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, float) + 0.1 * rng.normal(size=leaf.shape)), params)
 
 
 CASES: dict[str, dict[str, Any]] = {

@@ -16,7 +16,7 @@ from jaxtrade.rules import Account, Known, Outcome, Reward, advance, make_rule_b
 from jaxtrade.rules.lots import whole_lots
 from train.learner import move_lanes
 from train.normalize import init_reward_scale
-from train.rollout import episode_sums, reset_ruined
+from train.rollout import reset_ruined, start_log
 from train.state import TrainState, fresh_accounts
 
 FREE = {"buy_percent": 0.0, "sell_percent": 0.0}
@@ -126,7 +126,7 @@ def check_reset(market: EnvParams, found: EnvState, before: EnvState, reset: np.
 
 def test_a_ruined_account_leaves_nothing_behind(market: EnvParams) -> None:
     before, ruined = aged(market), jnp.array([[True, False, True], [False, False, True]])
-    none = episode_sums(before.stats, jnp.zeros_like(ruined))
+    none = start_log(before.stats)
     _, found = reset_ruined(SETUP, before, ruined, none, (market, jax.random.key(1)))
     check_reset(market, found, before, np.asarray(ruined))
 
@@ -137,7 +137,7 @@ def test_a_lane_that_jumps_leaves_nothing_behind(market: EnvParams, monkeypatch:
     monkeypatch.setattr("train.learner.next_lanes", lambda *_: (lanes, jumped))
     scale = init_reward_scale((LANES, ACCOUNTS), jnp.float32)
     state = TrainState(*[None] * 3, lanes=None, reward_scale=scale, key=None, update=None)
-    none = episode_sums(before.stats, jnp.zeros((LANES, ACCOUNTS), bool))
+    none = start_log(before.stats)
     moved, _ = move_lanes(SETUP, state, before, (market, jax.random.key(1)), none)
     check_reset(market, moved.env_state, before, np.repeat(np.asarray(jumped)[:, None], ACCOUNTS, axis=1))
 

@@ -19,6 +19,7 @@ from tests.helpers.learning import (
     Learner,
     assert_bitwise,
     copied,
+    first_knobs,
     fresh_of,
     learner_of,
     make_learner,
@@ -28,9 +29,10 @@ from tests.helpers.learning import (
 )
 from tests.helpers.worlds import env_params, make_table
 from train.config import PPOConfig
-from train.learner import CHUNK, compile_chunk, draw_minibatches, learn, minibatch_gradient
+from train.health import by_name
+from train.learner import CHUNK, Descent, compile_chunk, draw_minibatches, learn, minibatch_gradient
 from train.optimizer import apply_gradients, make_optimizer
-from train.state import TrainState, init_state
+from train.state import TrainState
 
 LOG = logging.getLogger(__name__)
 TARGET = 1e-6  # divergence
@@ -114,65 +116,75 @@ def test_the_gradient_through_the_encoder_is_exact(x64: None) -> None:
 
 @lru_cache
 def learning() -> Callable[..., Any]:
-    """Return the compiled `(rate, key) -> parameters, figures` of the epochs over a fresh rollout, with a target KL."""
+    """Return the compiled `(rate, key) -> parameters, what it tells` of the epochs over a fresh rollout.
+
+    The epochs stop at a target KL; `rate` is the learning rate.
+    """
     (setup, _, state), fresh = world_of(RUINS, double=False)
 
-    def run(rate: jax.Array, key: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
-        settings = setup.config.ppo.model_copy(update={"target_kl": TARGET, "learning_rate": rate})
-        config = setup.config.model_copy(update={"ppo": settings})
-        changed = setup._replace(config=config, optimizer=make_optimizer(settings, config.updates))
-        params, _, figures = learn(changed, state, fresh.rollout, fresh.estimated, key)
-        return params, figures
+    def run(rate: jax.Array, key: jax.Array) -> tuple[Any, Descent]:
+        settings = setup.config.ppo.model_copy(update={"target_kl": TARGET})
+        changed = setup._replace(config=setup.config.model_copy(update={"ppo": settings}))
+        knobs = first_knobs(setup)._replace(learning_rate=rate)
+        params, _, told = learn(changed, state, knobs, (fresh.rollout, fresh.estimated), key)
+        return params, told
 
     return jax.jit(run)
 
 
-def test_a_learning_rate_of_almost_nothing_changes_nothing() -> None:
-    params, figures = learning()(jnp.float32(1e-30), jax.random.key(8))
-    for mine, theirs in zip(*map(jax.tree.leaves, (params, learner_of(RUINS).state.params)), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-25)
-    assert figures["grad_norm"] > 0
-    assert figures["minibatches"] == 16
-    assert abs(figures["approx_kl"]) < 1e-7
+def test_a_learning_rate_of_zero_leaves_every_bit() -> None:
+    params, told = learning()(jnp.float32(0), jax.random.key(8))
+    assert_bitwise(params, learner_of(RUINS).state.params)
+    assert told.scalars["grad_norm"] > 0
+    assert told.scalars["minibatches"] == 16
+    assert abs(told.scalars["approx_kl"]) < 1e-7
+    with pytest.raises(AssertionError):
+        assert_bitwise(learning()(jnp.float32(1e-7), jax.random.key(8))[0], learner_of(RUINS).state.params)
 
 
 def test_the_divergence_stops_the_epochs() -> None:
     """Parameters are those of the minibatches up to the one that went too far, taken one by one."""
     setup, _, state = learner_of(RUINS)
-    params, figures = learning()(jnp.float32(setup.config.ppo.learning_rate), jax.random.key(8))
-    count = int(figures["minibatches"])
+    params, told = learning()(jnp.float32(setup.config.ppo.learning_rate), jax.random.key(8))
+    count = int(told.scalars["minibatches"])
     assert 2 <= count < 16
-    fresh, by_hand, opt_state = fresh_of(RUINS), state.params, state.opt_state
+    fresh, by_hand, opt_state, knobs = fresh_of(RUINS), state.params, state.opt_state, first_knobs(setup)
 
     @jax.jit
-    def descend(params: Any, opt_state: Any, steps: jax.Array) -> tuple[Any, Any, jax.Array]:
-        grads, parts = minibatch_gradient(params, setup, fresh.samples, steps)
-        return *apply_gradients(setup.optimizer, grads, opt_state, params), parts["approx_kl"]
+    def descend(params: Any, opt_state: Any, steps: jax.Array) -> tuple[Any, Any, jax.Array, Any]:
+        grads, parts = minibatch_gradient(params, setup, knobs, fresh.samples, steps)
+        after = apply_gradients(setup.optimizer, knobs.learning_rate, grads, opt_state, params)
+        return *after, parts["approx_kl"], jax.tree.map(jnp.linalg.norm, grads)
 
+    norms = []
     for number in range(count):
-        by_hand, opt_state, divergence = descend(by_hand, opt_state, fresh.steps[number])
+        by_hand, opt_state, divergence, norm = descend(by_hand, opt_state, fresh.steps[number])
+        norms.append(by_name(norm))
         assert (divergence > TARGET) == (number == count - 1)
+    for name, mean in told.gradients.items():
+        np.testing.assert_allclose(mean, np.mean([norm[name] for norm in norms]), rtol=1e-4, err_msg=name)
+    assert told.gradients.keys() == by_name(state.params).keys()
+    assert "encoder/dense_0/kernel" in told.gradients
     for mine, theirs in zip(jax.tree.leaves(params), jax.tree.leaves(by_hand), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-6)
     assert any(np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (params, state.params)), strict=True))
 
 
-def test_the_gradient_is_clipped_and_the_rate_falls() -> None:
-    """Linear to 0 at the last step; gradients beyond the global norm count as that norm."""
-    optimizer = make_optimizer(PPOConfig(learning_rate=1e-2, max_grad_norm=1e-3), updates=2)
+def test_the_gradient_is_clipped() -> None:
+    """Gradients beyond the global norm count as that norm; below it, Adam hears their size by its epsilon alone."""
+    optimizer, rate = make_optimizer(PPOConfig(max_grad_norm=1e-3)), jnp.float32(1e-2)
     params = {"w": jnp.ones(3), "b": jnp.zeros(())}
-    grads, opt_state = jax.tree.map(jnp.ones_like, params), optimizer.init(params)
-    step = jax.jit(lambda *args: apply_gradients(optimizer, *args))
-    moved, moves = params, []
-    state = opt_state
-    for _ in range(2 * 16 + 1):
-        new, state = step(grads, state, moved)
-        moves.append(float(moved["b"] - new["b"]))
-        moved = new
-    assert moves[-1] == 0
-    np.testing.assert_allclose(moves[16] / moves[0], 0.5, rtol=1e-2)
-    larger = [step(jax.tree.map(lambda leaf: size * leaf, grads), opt_state, params)[0] for size in (100.0, 200.0)]  # noqa: B023
-    np.testing.assert_allclose(larger[0]["w"], larger[1]["w"], rtol=1e-6)
+    opt_state = optimizer.init(params)
+    step = jax.jit(lambda *args: apply_gradients(optimizer, rate, *args))
+    sizes = (100.0, 200.0, 1e-6)
+    moved = [
+        step(jax.tree.map(lambda leaf, size=size: size * jnp.ones_like(leaf), params), opt_state, params)[0]
+        for size in sizes
+    ]
+    np.testing.assert_allclose(moved[0]["w"], moved[1]["w"], rtol=1e-6)
+    clipped = 1e-3 / 2  # of four equal entries
+    np.testing.assert_allclose(moved[0]["b"], -1e-2 * clipped / (clipped + 1e-5), rtol=1e-4)
+    np.testing.assert_allclose(moved[2]["b"], -1e-2 * 1e-6 / (1e-6 + 1e-5), rtol=1e-4)
 
 
 # Chunks --------------------------------------------------------------------------------------------------------------
@@ -194,17 +206,15 @@ def run(state: TrainState, *counts: int, market: Any = None) -> tuple[TrainState
     state, rows = copied(state), []
     for count in counts:
         state, figures = chunk(state, learner.market if market is None else market, jnp.int32(count))
-        assert all(not np.any(np.asarray(values)[count:]) for values in figures.values())
-        rows += [{name: np.asarray(values)[k] for name, values in figures.items()} for k in range(count)]
+        assert all(not np.any(np.asarray(values)[count:]) for values in jax.tree.leaves(figures))
+        rows += [{name: np.asarray(values)[k] for name, values in figures.scalars.items()} for k in range(count)]
     return state, rows
 
 
 @lru_cache
 def other_seed() -> TrainState:
     """Return the first state of another seed."""
-    learner, _ = chunked()
-    setup = learner.setup._replace(config=learner.setup.config.model_copy(update={"seed": 1}))
-    return init_state(setup, learner.market)
+    return make_learner(**RUN, seed=1).state
 
 
 @pytest.mark.nightly
@@ -265,4 +275,15 @@ def test_a_chunk_is_bounded() -> None:
     """Figures have one row for each of at most CHUNK updates."""
     learner, chunk = chunked()
     shapes = jax.eval_shape(chunk, learner.state, learner.market, jnp.int32(1))[1]
-    assert {leaf.shape for leaf in shapes.values()} == {(CHUNK,)}
+    assert {leaf.shape for leaf in jax.tree.leaves(shapes)} == {(CHUNK,), (CHUNK, 2 * 16)}
+
+
+def test_the_schedules_are_columns() -> None:
+    """Of six updates: the learning rate falls to 0, clip range and entropy weight stay."""
+    rows = run(chunked()[0].state, 4)[1]
+    np.testing.assert_allclose(
+        [row["learning_rate"] for row in rows], [1e-3 * (1 - k / 6) for k in range(4)], rtol=1e-6
+    )
+    assert {(float(row["clip"]), float(row["entropy_weight"])) for row in rows} == {
+        (np.float32(0.2), np.float32(0.001))
+    }

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from eval_bridge.spec import NetworkConfig
+from jaxtrade.config import EnvConfig
 from train.lstm import Form, Kernels, Windows, lstm
 from train.networks import Policy, init_params, lane_windows, make_policy
 
@@ -114,7 +115,7 @@ def step_by_step(params: Any, rows: np.ndarray, bar: int) -> np.ndarray:
 @pytest.mark.parametrize("origin", [0, 3, 10])
 def test_the_chunks_of_a_carried_lstm_are_the_steps(origin: int) -> None:
     """Whatever part of the data a lane holds, each bar's state is that of the step-by-step run."""
-    policy, _ = make_policy(CARRIED, None, SYMBOLS)
+    policy, _ = make_policy(CARRIED, EnvConfig(), SYMBOLS)
     params = init_params(policy, jax.random.key(0), SYMBOLS, FEATURES)
     rows = draw(BARS, SYMBOLS, FEATURES, seed=4).astype(np.float32)
     bars = np.arange(origin + CARRIED.reach - 1, BARS)
@@ -126,7 +127,7 @@ def test_the_chunks_of_a_carried_lstm_are_the_steps(origin: int) -> None:
 
 
 def test_a_carried_lstm_sees_no_later_bar() -> None:
-    policy, _ = make_policy(CARRIED, None, SYMBOLS)
+    policy, _ = make_policy(CARRIED, EnvConfig(), SYMBOLS)
     params = init_params(policy, jax.random.key(0), SYMBOLS, FEATURES)
     rows = draw(BARS, SYMBOLS, FEATURES, seed=4).astype(np.float32)
     bars = np.arange(CARRIED.reach - 1, BARS)

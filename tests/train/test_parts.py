@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.helpers.learning import minibatch_loss, world_of
+from tests.helpers.learning import first_knobs, minibatch_loss, world_of
 from train.learner import head_loss, minibatch_gradient
 from train.losses import normalize_advantages
 from train.parts import count_parts
@@ -21,7 +21,8 @@ def in_parts(monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[Any, Any, dict
     rows = fresh.samples.assets[:, 0, ..., 0].size
     monkeypatch.setattr("train.parts.ROWS", rows * steps.shape[1] // 4)
     assert count_parts(steps.shape[1], rows) == 4
-    parts, figures = jax.jit(lambda each: minibatch_gradient(each, setup, fresh.samples, steps))(params)
+    knobs = first_knobs(setup, fresh.samples.assets.dtype)
+    parts, figures = jax.jit(lambda each: minibatch_gradient(each, setup, knobs, fresh.samples, steps))(params)
     whole, wanted = jax.jit(jax.grad(lambda each: minibatch_loss(each, setup, fresh.samples, steps), has_aux=True))(
         params
     )
@@ -45,8 +46,8 @@ def test_advantages_of_each_part_alone_are_noticed(x64: None, monkeypatch: pytes
     """Normalised part by part, the gradient is another."""
     real = head_loss
 
-    def alone(params: Any, market: jax.Array, setup: Any, samples: Any) -> Any:
-        return real(params, market, setup, samples._replace(batch=normalize_advantages(samples.batch)))
+    def alone(params: Any, market: jax.Array, setup: Any, knobs: Any, samples: Any) -> Any:
+        return real(params, market, setup, knobs, samples._replace(batch=normalize_advantages(samples.batch)))
 
     monkeypatch.setattr("train.learner.head_loss", alone)
     parts, whole, _, _ = in_parts(monkeypatch, RUINS)

@@ -3,11 +3,12 @@
 The measured differences are logged (`--log-cli-level=INFO`).
 """
 
+import json
 import logging
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -19,80 +20,24 @@ from eval_bridge import layers
 from eval_bridge.backtester import policy_actor, run_backtest
 from eval_bridge.bundle import load_bundle, save_bundle
 from eval_bridge.policy import NumpyPolicy, make_policy
-from eval_bridge.spec import NetworkConfig
+from eval_bridge.spec import NetworkConfig, parameter_shapes
 from jaxtrade.config import EnvConfig
 from jaxtrade.envs.trading import make_env_params
 from jaxtrade.market.loading import load_table
 from jaxtrade.market.scales import scaler_from
-from jaxtrade.market.table import MarketTable
 from jaxtrade.rules import AccountView
-from tests.helpers.worlds import make_table
+from tests.helpers.policy_cases import CASES, NAMES, Case, table_of, trained
 from train.bridge import write_bundle
 from train.certificate import certify
-from train.config import TrainConfig
+from train.distributions import SPAN
 from train.evaluate import walk
-from train.forward import flat_params, flax_answers, random_views
+from train.forward import flat_params, flax_actions, flax_answers, random_views
 from train.lstm import Form, Kernels, lstm
 from train.networks import init_params, lane_windows
-from train.state import Setup, make_setup
+from train.networks import make_policy as make_network
 
 LOG = logging.getLogger(__name__)
 LIMIT, EQUITY = 1e-5, 2e-5
-LSTM, MLP = NetworkConfig(), NetworkConfig(kind="mlp")
-SLIM = NetworkConfig(hidden=16)  # as many branches
-CARRIED = NetworkConfig(kind="lstm", hidden=32, chunk=50, burn_in=40)
-FLAT = NetworkConfig(kind="flat_mlp")
-
-
-class Case(NamedTuple):
-    """A network, its actions, and the market it sees."""
-
-    network: NetworkConfig
-    action: str
-    symbols: int = 1  # 1: the Nasdaq sample; more: a made-up panel
-
-
-CASES = {
-    "lstm, continuous": Case(LSTM, "continuous"),
-    "lstm, discrete9": Case(SLIM, "discrete9"),
-    "mlp, continuous": Case(MLP, "continuous"),
-    "mlp, discrete9": Case(MLP, "discrete9"),
-    "lstm, panel": Case(SLIM, "continuous", 3),
-    "mlp, panel": Case(MLP, "continuous", 3),
-    "carried lstm, panel": Case(CARRIED, "continuous", 3),
-    "flat mlp, panel": Case(FLAT, "continuous", 3),
-}
-
-
-LATER = (
-    "lstm, discrete9",
-    "lstm, panel",
-    "mlp, continuous",
-    "mlp, panel",
-)  # the other cases hold all that these do, apart
-NAMES = [pytest.param(name, marks=[pytest.mark.nightly] * (name in LATER)) for name in CASES]
-
-
-@lru_cache
-def table_of(symbols: int) -> MarketTable:
-    config = TrainConfig()
-    if symbols == 1:
-        return load_table("sample:nasdaq", config.market, config.env.window)
-    return make_table(config.env.window, 2200, symbols, missing=0.02)
-
-
-@lru_cache
-def trained(case: Case) -> tuple[Setup, Any]:
-    """Return the setup and parameters larger than fresh ones, so that actions differ; outputs are of the order of 1."""
-    table = table_of(case.symbols)
-    config = TrainConfig(network=case.network, env=EnvConfig(action=case.action))
-    setup = make_setup(config, table.ranges["train"], case.symbols)
-    params = init_params(setup.policy, jax.random.key(1), case.symbols, table.features.shape[-1])
-    params = jax.tree.map(np.array, jax.device_get(params))
-    params["actor_out"]["kernel"] *= 40
-    noise = np.random.default_rng(0)
-    larger = lambda leaf: 1.3 * leaf + noise.normal(0, 0.03, leaf.shape).astype(np.float32)  # noqa: E731
-    return setup, jax.tree.map(larger, params)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +47,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Path]:
 
     @lru_cache
     def bundle_of(case: Case) -> Path:
-        name = f"{case.network.kind}-{case.action}-{case.symbols}.npz"
+        network = case.network
+        name = f"{network.kind}-{network.std}-{network.squash}-{case.action}-{case.symbols}.npz"
         return write_bundle(folder / name, trained(case)[0], table_of(case.symbols), trained(case)[1], update=1)
 
     return bundle_of
@@ -125,6 +71,13 @@ def test_numpy_answers_as_flax_does(name: str, bundles: Callable[[Case], Path]) 
     assert error <= LIMIT, f"outputs or values differ by {error:.3g}"
     assert np.std(output) > 0.1
     assert np.std(value) > 0.1
+    acted, wanted = policy.act(decision), flax_actions(setup, output)
+    if case.network.squash == "tanh" and case.action != "discrete9":
+        low, high = setup.config.env.bounds
+        apart = float(np.max(np.abs(acted - wanted)))
+        LOG.info("%s: actions %.3g", name, apart)
+        assert apart <= 1e-6
+        np.testing.assert_allclose(wanted, low + (high - low) * (1 + np.tanh(output)) / 2, atol=1e-6)
     if case.action == "discrete9":
         assert len(np.unique(np.argmax(output, axis=-1))) > 2
     certificate = load_bundle(bundles(case)).manifest.certificate  # over the validation range
@@ -239,7 +192,7 @@ def test_the_deterministic_walks_agree(name: str, bundles: Callable[[Case], Path
     LOG.info("%s: equity %.3g apart after %d bars, ends at %.4f", name, apart, len(found), wanted[-1])
     assert apart <= EQUITY, f"equity differs by {apart:.3g}"
     assert np.std(actions) > 0
-    assert abs(wanted[-1] - 1) > 1e-3
+    assert np.max(np.abs(wanted - 1)) > 1e-3
 
 
 def test_a_policy_a_little_off_is_noticed(bundles: Callable[[Case], Path]) -> None:
@@ -248,6 +201,55 @@ def test_a_policy_a_little_off_is_noticed(bundles: Callable[[Case], Path]) -> No
     off = bundle.params | {"actor_out/bias": bundle.params["actor_out/bias"] + np.float32(0.01)}
     found, wanted, _ = both_walks(case, NumpyPolicy(bundle._replace(params=off)))
     assert np.max(np.abs(found / wanted - 1)) > EQUITY
+
+
+@pytest.mark.parametrize("kind", ["mlp", pytest.param("flat_mlp", marks=pytest.mark.nightly)])
+def test_deviations_follow_the_state_from_their_first_value(kind: str) -> None:
+    """Each symbol has a mean and a deviation of its own, in their order; fresh ones are near the configured value."""
+    network = NetworkConfig(kind=kind, hidden=8, head=8, std="state", log_std=-1.0)
+    policy, _ = make_network(network, EnvConfig(), 3)
+    params, view = init_params(policy, jax.random.key(0), 3, 5), random_views(6, 3)
+    rows = jax.random.normal(jax.random.key(1), (6, 1, 3, 5))
+
+    def answers(params: Any, rows: Any) -> Any:
+        return jax.jit(policy.apply)({"params": params}, rows, *view)[0]
+
+    fresh = answers(params, rows)
+    assert fresh.mean.shape == fresh.log_std.shape == (6, 3)
+    np.testing.assert_allclose(fresh.log_std, -1.0, atol=0.1)
+    params["actor_out"]["kernel"] *= 300
+    bold = answers(params, rows)
+    assert np.min(np.std(bold.log_std, axis=0)) > 0.05
+    assert np.max(np.abs(bold.log_std + 1.0)) < SPAN
+    shift = np.zeros(params["actor_out"]["bias"].shape, np.float32)
+    shift[len(shift) // 2] = 1.0  # the first deviation
+    params["actor_out"]["bias"] = params["actor_out"]["bias"] + shift
+    moved = answers(params, rows)
+    np.testing.assert_array_equal(moved.mean, bold.mean)
+    assert np.all(moved.log_std[:, 0] > bold.log_std[:, 0])
+    assert np.all((moved.log_std[:, 1:] > bold.log_std[:, 1:]) == (kind == "mlp"))
+
+
+def test_a_policy_that_forgets_to_squash_is_noticed(bundles: Callable[[Case], Path]) -> None:
+    case = CASES["flat mlp, squashed"]
+    policy, table = make_policy(load_bundle(bundles(case))), table_of(3)
+    policy.bounds = None
+    certificate = certify(*trained(case), policy, table, table.ranges["test"])
+    assert any("forward passes" in failure for failure in certificate.failures)
+    found, wanted, _ = both_walks(case, policy)
+    assert np.max(np.abs(found / wanted - 1)) > EQUITY
+
+
+def test_an_older_bundle_reads_as_before(bundles: Callable[[Case], Path]) -> None:
+    """Its manifest knows neither `std` nor `squash`: the deviation is a parameter and the rules clip."""
+    bundle = load_bundle(bundles(CASES["flat mlp, squashed"]))
+    record = json.loads(bundle.manifest.model_dump_json())
+    del record["network"]["std"], record["network"]["squash"]
+    old = type(bundle.manifest).model_validate(record)
+    assert (old.network.std, old.network.squash) == ("free", "clip")
+    sizes = len(old.data.symbols), len(old.feature_names), 0
+    assert parameter_shapes(old.network, None, *sizes)["log_std"] == ()
+    assert "log_std" not in parameter_shapes(bundle.manifest.network, None, *sizes)
 
 
 @pytest.mark.parametrize("name", NAMES)

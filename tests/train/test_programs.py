@@ -17,9 +17,10 @@ from tests.helpers.chain import price_lines
 from tests.helpers.commands import Ran, assert_refused, contents
 from tests.helpers.price_files import write_lines
 from train import calibrate, ppo, programs, run
+from train.callbacks.make import make_callbacks
 from train.compilation import Compilations
 from train.learner import run_chunk
-from train.programs import Programs, make_programs, setup_for, start_state
+from train.programs import Programs, make_job, make_programs, setup_for, start_state
 from train.state import Setup, init_state
 
 TINY = {"network": {"kind": "mlp", "hidden": 8, "head": 8}}
@@ -67,7 +68,7 @@ def planted(setup: Setup, made: Programs, monkeypatch: pytest.MonkeyPatch) -> An
 
     def telling(*arguments: Any) -> Any:
         state, figures = real(*arguments)
-        jax.debug.callback(lambda loss: None, figures["loss"][0])
+        jax.debug.callback(lambda loss: None, figures.scalars["loss"][0])
         return state, figures
 
     monkeypatch.setattr("train.learner.run_chunk", telling)
@@ -118,12 +119,17 @@ def timing(folder: Path) -> list[int]:
 
 
 def test_a_run_compiles_nothing_after_its_first_validation(
-    small: tuple[Setup, Programs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small: tuple[Setup, Programs],
+    small_table: MarketTable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     setup, made = small
+    job = make_job(setup, small_table, made)
     (tmp_path / "good").mkdir()
     with Compilations() as compilations:
-        assert run.train(setup, made, tmp_path / "good", False, compilations)
+        assert run.train(job, tmp_path / "good", False, compilations, make_callbacks(setup.config)).finished
     counts = timing(tmp_path / "good")
     assert len(counts) == setup.config.updates == 6
     assert len(set(counts[2:])) == 1
@@ -131,17 +137,17 @@ def test_a_run_compiles_nothing_after_its_first_validation(
     assert out.count("compiled ") == 1
     assert "in the middle" not in out
 
-    real, sizes = run.run_one_chunk, iter(range(3, 99))
+    real, sizes = run.run_chunk, iter(range(3, 99))
 
     def retraced(*arguments: Any) -> Any:
-        if int(arguments[2].update) >= 4:
+        if int(arguments[1].update) >= 4:
             jax.jit(lambda x: x + 1)(np.zeros(next(sizes)))
         return real(*arguments)
 
-    monkeypatch.setattr(run, "run_one_chunk", retraced)
+    monkeypatch.setattr(run, "run_chunk", retraced)
     (tmp_path / "bad").mkdir()
     with Compilations() as compilations:
-        assert run.train(setup, made, tmp_path / "bad", False, compilations)
+        assert run.train(job, tmp_path / "bad", False, compilations, make_callbacks(setup.config)).finished
     assert timing(tmp_path / "bad")[-1] > timing(tmp_path / "bad")[3]
     assert "more compilations in the middle of the run" in capsys.readouterr().out
 

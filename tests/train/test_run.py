@@ -23,7 +23,7 @@ from eval_bridge.market import load_market
 from eval_bridge.policy import make_policy
 from jaxtrade.envs.synthetic import random_bars
 from tests.helpers.price_files import csv_lines
-from train import checkpoint, export, ppo, programs, run
+from train import checkpoint, chunks, export, ppo, programs, run
 from train.config import TrainConfig
 
 UPDATES = 8
@@ -77,7 +77,8 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 def test_the_folder_of_a_run(place: Place) -> None:
     folder = place.folder / "whole"
     assert {path.name for path in folder.iterdir()} == {
-        *("config.yaml", "fingerprint.json", "metrics.csv", "timing.csv", "checkpoints", "policy.npz"),
+        *("config.yaml", "fingerprint.json", "metrics.csv", "timing.csv", "gradients.csv", "monitor.csv"),
+        *("performance.json", "checkpoints", "policy.npz", ".lock"),
     }
     config = TrainConfig.model_validate(yaml.safe_load((folder / "config.yaml").read_text()))
     assert (config.num_envs, config.updates, config.seed, config.name) == (16, UPDATES, 3, "whole")
@@ -113,17 +114,17 @@ def test_the_exported_policy_is_the_best_by_validation(place: Place) -> None:
 
 def stop_after(patch: pytest.MonkeyPatch, update: int) -> None:
     """Send this process SIGINT when an update is done, as Ctrl-C would; one update a chunk."""
-    real = run.run_one_chunk
+    real = run.run_chunk
 
-    def run_one_chunk(setup: Any, programs: Any, state: Any, done: int, count: int) -> Any:
-        assert count == 1
-        answer = real(setup, programs, state, done, count)
-        if done + 1 == update:
+    def run_chunk(job: Any, state: Any, count: Any, validated: bool) -> Any:
+        assert int(count) == 1
+        answer = real(job, state, count, validated)
+        if int(answer.state.update) == update:
             os.kill(os.getpid(), signal.SIGINT)
         return answer
 
-    patch.setattr(run, "CHUNK_SECONDS", 1e-9)
-    patch.setattr(run, "run_one_chunk", run_one_chunk)
+    patch.setattr(chunks, "CHUNK_SECONDS", 1e-9)
+    patch.setattr(run, "run_chunk", run_chunk)
 
 
 def stop_and_resume(place: Place, name: str, update: int) -> Path:
@@ -150,20 +151,39 @@ def exported(folder: Path, which: str) -> Bundle:
 
 @pytest.mark.parametrize("update", [4, pytest.param(5, marks=pytest.mark.nightly)])
 def test_a_resumed_run_is_the_uninterrupted_one(place: Place, update: int) -> None:
-    """Stopped at a validation or between two; a stop adds a validation to its own row, and nothing else differs."""
+    """Stopped at a validation or between two, no byte differs, but for the clock."""
     whole, folder = place.folder / "whole", stop_and_resume(place, f"stopped-{update}", update)
-    found, wanted = (rows_of(each / "metrics.csv") for each in (folder, whole))
-    if update % 2:
-        for key in run.VALIDATION:
-            assert found[update - 1].pop(key)
-            assert not wanted[update - 1].pop(key)
-    else:
-        assert (folder / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
-    assert found == wanted
-    for which in ("latest",) if update % 2 else ("latest", "best"):
+    for name in ("metrics.csv", "gradients.csv"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    mine, theirs = ([row | {"t": ""} for row in monitored(each)] for each in (folder, whole))
+    assert mine == theirs
+    assert len(mine) == sum(float(row["episodes"]) for row in rows_of(whole / "metrics.csv"))
+    for which in ("latest", "best"):
         mine, theirs = exported(folder, which), exported(whole, which)
         jax.tree.map(np.testing.assert_array_equal, mine.params, theirs.params)
         assert mine.manifest.update == theirs.manifest.update
+
+
+def monitored(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of monitor.csv, whose first line is a comment."""
+    with (folder / "monitor.csv").open(newline="", encoding="utf-8") as file:
+        assert json.loads(file.readline().removeprefix("#"))["env_id"].endswith("market.csv")
+        return list(csv.DictReader(file))
+
+
+def test_every_episode_has_a_row(place: Place) -> None:
+    """The means of metrics.csv are those of its rows."""
+    episodes = monitored(place.folder / "whole")
+    assert tuple(episodes[0]) == (
+        *("r", "l", "t", "update", "equity", "fees", "max_drawdown", "ruined", "sharpe_per_bar", "trades", "turnover"),
+    )
+    for row in rows_of(place.folder / "whole" / "metrics.csv"):
+        ended = [each for each in episodes if each["update"] == row["update"]]
+        assert len(ended) == float(row["episodes"])
+        for mine, theirs in {"r": "return", "l": "length", "equity": "equity", "trades": "trades"}.items():
+            if ended:
+                mean = np.mean([float(each[mine]) for each in ended])
+                np.testing.assert_allclose(mean, float(row[f"episode_{theirs}"]), rtol=1e-5, atol=1e-7)
 
 
 LATER = [pytest.param(part, marks=pytest.mark.nightly) for part in ("key", "opt_state", "env_state")]
@@ -172,12 +192,14 @@ LATER = [pytest.param(part, marks=pytest.mark.nightly) for part in ("key", "opt_
 @pytest.mark.parametrize("part", ["lanes", *LATER])
 def test_a_part_that_is_not_resumed_is_noticed(place: Place, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each part of the state that starts afresh after a stop shows in the rows to come."""
-    real = checkpoint.restore
+    real = run.first_state
 
-    def restore(manager: Any, update: int, like: Any) -> Any:
-        return real(manager, update, like)._replace(**{part: getattr(like, part)})
+    def first_state(job: Any, saves: Any, crew: Any, resume: bool) -> Any:
+        done, state = real(job, saves, crew, resume)
+        fresh = job.programs.training.start(jnp.int32(job.config.seed), job.programs.market)
+        return done, state._replace(**{part: getattr(fresh, part)})
 
-    monkeypatch.setattr(checkpoint, "restore", restore)
+    monkeypatch.setattr(run, "first_state", first_state)
     folder = stop_and_resume(place, f"without-{part}", 3)
     found, wanted = (rows_of(each / "metrics.csv")[-1] for each in (folder, place.folder / "whole"))
     assert found["loss"] != wanted["loss"]
@@ -192,7 +214,7 @@ def test_another_seed_is_another_run(place: Place) -> None:
 def test_best_and_latest_are_told_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation falls, and ends in no number at all: the first is the best, and stays."""
     growth = iter([0.3, 0.2, float("nan"), float("nan")])
-    monkeypatch.setattr(run, "validate", lambda *_: dict.fromkeys(run.VALIDATION, next(growth)))
+    monkeypatch.setattr(programs, "validate", lambda *_: dict.fromkeys(programs.VALIDATION, next(growth)))
     assert place.train("falling") == 0
     folder = place.folder / "falling"
     assert load_bundle(folder / "policy.npz").manifest.update == 2
@@ -200,20 +222,6 @@ def test_best_and_latest_are_told_apart(place: Place, monkeypatch: pytest.Monkey
     assert latest.manifest.update == UPDATES
     best = load_bundle(folder / "policy.npz").params
     assert any(np.any(best[name] != latest.params[name]) for name in best)
-
-
-@pytest.mark.parametrize("worst", [float("nan"), float("inf"), -float("inf")])
-def test_no_number_never_displaces_the_best(worst: float, tmp_path: Path) -> None:
-    growth = {1: worst, 2: 0.5, 3: worst, 4: -0.1, 5: worst, 6: worst}
-    with checkpoint.open_checkpoints(tmp_path) as manager:
-        for update, value in growth.items():
-            checkpoint.save(manager, update, {"w": jnp.float32(update)}, value)
-        manager.wait_until_finished()
-        assert checkpoint.pick(manager, "best") == 2
-        assert checkpoint.pick(manager, "latest") == 6
-        restored = checkpoint.restore(manager, 2, {"w": jnp.float32(0)})
-        assert restored["w"] == 2
-        assert sorted(manager.all_steps()) == [2, 5, 6]
 
 
 def no_constant(name: str) -> None:
@@ -286,6 +294,5 @@ def test_ctrl_c_saves_and_exits_with_130(place: Place) -> None:
     assert "Traceback" not in err
     folder = place.folder / "interrupted"
     rows = rows_of(folder / "metrics.csv")
-    with checkpoint.open_checkpoints(folder) as manager:
-        assert checkpoint.pick(manager, "latest") == len(rows) >= 2
+    assert checkpoint.saved_updates(folder)[-1] == len(rows) >= 2
     assert not (folder / "policy.npz").exists()

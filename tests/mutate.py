@@ -62,6 +62,14 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
     "jaxtrade/assemble.py": (PLAIN, BY_HAND),
     "jaxtrade/envs/stats.py": ("tests/envs/test_episode_stats.py::test_figures_equal_those_of_the_recorded_steps",),
     "jaxtrade/envs": (SURVIVORS,),
+    **{
+        f"train/{name}.py": (f"tests/train/test_{name}.py",)
+        for name in ("gae", "losses", "distributions", "schedules", "episodes", "health", "checkpoint", "loggers")
+    },
+    "train/normalize.py": ("tests/train/test_rollout.py::test_the_reward_scale_is_that_of_all_discounted_returns",),
+    "train/manifest.py": ("tests/train/test_checkpoint_damage.py",),
+    "train/saved.py": ("tests/train/test_checkpoint.py",),
+    "train/callbacks": ("tests/train/test_callbacks.py",),
     "train": (SURVIVORS,),
 }
 

@@ -11,6 +11,7 @@ from tests.helpers.planting import ROOT
 from tests.mutations_account import ACCOUNT
 from tests.mutations_bars import BARS
 from tests.mutations_data import DATA
+from tests.mutations_learner import LEARNER
 from tests.mutations_orders import ORDERS
 
 
@@ -48,4 +49,4 @@ def mutated(mutation: Mutation, root: Path = ROOT) -> str:
     return text.replace(mutation.old, mutation.new.replace("\n", indent))
 
 
-MUTATIONS = parse(ACCOUNT) + parse(ORDERS) + parse(BARS) + parse(DATA)
+MUTATIONS = parse(ACCOUNT) + parse(ORDERS) + parse(BARS) + parse(DATA) + parse(LEARNER)

@@ -67,7 +67,9 @@ def test_rows_are_the_rules(name: str) -> None:
     assert 0.8 * len(bars) < quick, "the plain rules did most of it"
 
 
-@pytest.mark.parametrize("name", ["orders, full, one symbol", "positions, short"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("orders, full, one symbol", marks=pytest.mark.nightly), "positions, short"]
+)
 def test_a_called_account_is_left_to_the_plain_rules(name: str) -> None:
     case, bars = alone(name)
     many = [pulse(case, bar) for seed in range(12) for bar in random_bars(case, np.random.default_rng(seed))]

@@ -84,7 +84,8 @@ def always_right(action: str) -> tuple[float, float]:
     return tuple(float(np.log(each.equity[-1] / each.equity[0])) for each in (oracle, hold))
 
 
-@pytest.mark.parametrize("action", [pytest.param("continuous", marks=pytest.mark.nightly), "discrete9"])
+@pytest.mark.nightly  # every day the foot of the ladder: tests/train/test_ladder_small.py
+@pytest.mark.parametrize("action", ["continuous", "discrete9"])
 def test_what_is_announced_is_learned(action: str) -> None:
     """Above 60 % of what always being right earns, and far above buy and hold; shuffled, below 20 %."""
     right, hold = always_right(action)

@@ -29,10 +29,10 @@ def in_parts(monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[Any, Any, dict
     return parts, whole, figures, wanted
 
 
-LATER = [pytest.param(name, marks=pytest.mark.nightly) for name in ("lstm, discrete9", RUINS)]
+LATER = [pytest.param(name, marks=pytest.mark.nightly) for name in ("lstm, shuffled", "lstm, discrete9", RUINS)]
 
 
-@pytest.mark.parametrize("name", ["carried lstm", "lstm, shuffled", *LATER])
+@pytest.mark.parametrize("name", ["carried lstm", *LATER])
 def test_a_minibatch_in_parts_is_the_minibatch(name: str, x64: None, monkeypatch: pytest.MonkeyPatch) -> None:
     parts, whole, figures, wanted = in_parts(monkeypatch, name)
     for mine, theirs in zip(*map(jax.tree.leaves, (parts, whole)), strict=True):

@@ -154,7 +154,7 @@ def test_a_branch_is_an_optimized_lstm_cell() -> None:
     np.testing.assert_allclose(layers.lstm_last(flat, "lstm", length, rows, bars), found, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["lstm, panel", "mlp, panel"])
+@pytest.mark.parametrize("name", [pytest.param("lstm, panel", marks=pytest.mark.nightly), "mlp, panel"])
 def test_symbols_may_be_permuted(name: str, bundles: Callable[[Case], Path]) -> None:
     """Outputs follow their symbols, the value does not care; in Flax and in NumPy."""
     case, order = CASES[name], np.array([2, 0, 1])

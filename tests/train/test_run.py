@@ -211,6 +211,7 @@ def test_another_seed_is_another_run(place: Place) -> None:
     assert found[0]["loss"] != wanted[0]["loss"]
 
 
+@pytest.mark.nightly
 def test_best_and_latest_are_told_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation falls, and ends in no number at all: the first is the best, and stays."""
     growth = iter([0.3, 0.2, float("nan"), float("nan")])

@@ -80,6 +80,7 @@ def config_of(updates: int) -> TrainConfig:
             "learning_rate": RATE,
             "learning_rate_schedule": "constant",
             "gamma": GAMMA,
+            "value_weight": 1.0,  # of half the squared error: the peer's 0.5 of the whole
             "entropy_weight": 0.0,
             "normalize_reward": False,
         },

@@ -34,7 +34,9 @@ class ScheduleConfig(Section):
     @model_validator(mode="after")
     def _target_is_reached(self) -> Self:
         if self.kind == "exponential_to_target" and self.end == 0:
-            raise ValueError("exponential_to_target never reaches an end of 0; give an end above 0, or use exponential")
+            raise ValueError(
+                "kind exponential_to_target never reaches an end of 0; give an end above 0, or exponential"
+            )
         return self
 
 

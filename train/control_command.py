@@ -11,6 +11,7 @@ from train.checkpoint import load
 from train.compilation import Compilations, use_compilation_cache
 from train.control_config import ControlConfig
 from train.control_job import make_job
+from train.control_rollout import make_control
 from train.folder import check_changes, create_run, free_folder, reopen_run, versions
 from train.job import Job
 from train.run import leave, train
@@ -30,8 +31,9 @@ def run_control(config: ControlConfig, resume: Path | None) -> int:
     callbacks = make_callbacks(config)
     use_compilation_cache()
     with Compilations() as compilations:
+        control = make_control(config)
         print("compiling ...", flush=True)
-        job = make_job(config)
+        job = make_job(control)
         run = create(config) if resume is None else reopen_run(resume, config)
         print(f"run: {run}   environment: {config.env}   network: {config.network.kind}   {config.updates} updates")
         outcome = train(job, run, resume is not None, compilations, callbacks)

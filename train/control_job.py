@@ -10,7 +10,7 @@ from train.callbacks.base import Row
 from train.control import run_chunk
 from train.control_config import ControlConfig
 from train.control_evaluate import evaluate
-from train.control_rollout import Control, ControlState, init_control, make_control
+from train.control_rollout import Control, ControlState, init_control
 from train.figures import Figures
 from train.folder import dotted
 from train.job import Job, Programs, Training, mean_figures
@@ -21,13 +21,13 @@ VALIDATION = (METRIC, "validation_length")
 FIXED = ("env", "observe", "network.", "num_envs", "seed", "ppo.rollout_length", "ppo.normalize_observation")
 
 
-def make_job(config: ControlConfig) -> Job:
-    """Return the training of a configuration; its programs are compiled here.
+def make_job(control: Control) -> Job:
+    """Return a training; its programs are compiled here.
 
     Raises:
-        InputError: The environment is unknown or none that we can act in, or the run does not fit the memory.
+        InputError: The run does not fit the memory.
     """
-    control = make_control(config)
+    config = control.config
     programs = make_programs(control)
     if not programs.need.fits:
         raise refuse(programs.need, None, 1)

@@ -11,8 +11,8 @@ import pytest
 
 from tests.helpers.commands import Ran, assert_refused
 from train import checkpoint, control_command, ppo
-from train.control_config import ControlConfig
 from train.control_job import make_job
+from train.control_rollout import Control
 from train.job import Job
 
 SMALL = (
@@ -62,11 +62,11 @@ def compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs of the same configuration share their programs."""
     made: dict[str, Job] = {}
 
-    def once(config: ControlConfig) -> Job:
-        key = str(config.model_copy(update={"name": None}))
+    def once(control: Control) -> Job:
+        key = str(control.config.model_copy(update={"name": None}))
         if key not in made:
-            made[key] = make_job(config)
-        return made[key]._replace(config=config)
+            made[key] = make_job(control)
+        return made[key]._replace(config=control.config)
 
     monkeypatch.setattr(control_command, "make_job", once)
 

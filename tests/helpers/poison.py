@@ -158,7 +158,8 @@ def poisoned_market(lab: Lab, point: Point, lane: int = 2) -> tuple[EnvParams, i
     reach = lab.learner.setup.policy.config.reach
     if point.tensor == "feature":
         market = market.replace(features=market.features.at[bar, 0, 3].set(point.value))
-        steps = [max(0, bar - reach + 1 - start) for start in bars if start - reach < bar <= start + LENGTH]
+        # no window holds a bar before its own step
+        steps = [max(0, bar - start) for start in bars if start - reach < bar <= start + LENGTH]
         return market, min(steps)
     place = "known" if point.where == "close" else "outcome"
     part = getattr(market, place)

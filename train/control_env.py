@@ -1,7 +1,8 @@
 """An environment of gymnax as the learner sees it: flat observations, and one distribution of actions."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import gymnax
@@ -59,16 +60,23 @@ def make_world(config: ControlConfig) -> World:
     return World(env, jax.tree.map(jnp.asarray, params), observe, len(kept), distribution, outputs, continuous)
 
 
-def reset(world: World, key: jax.Array, params: Any) -> tuple[jax.Array, Any]:
-    """Return the first observation and state of an episode; strict promotion is lifted, since the code is not ours."""
+@contextmanager
+def others_code() -> Iterator[None]:
+    """Lift strict promotion, which others' environments were not written for."""
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def reset(world: World, key: jax.Array, params: Any) -> tuple[jax.Array, Any]:
+    """Return the first observation and state of an episode."""
+    with others_code():
         observation, env_state = world.env.reset_env(key, params)
         return world.observe(observation), env_state
 
 
 def step(world: World, key: jax.Array, env_state: Any, action: jax.Array, params: Any) -> Moved:
     """Take a step; `action` is what the distribution stores."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with others_code():
         taken = world.distribution.to_env(action)
         observation, reached, reward, terminated, _ = world.env.step_env(key, env_state, taken, params)
         truncated = world.env.is_truncated(reached, params)
@@ -81,11 +89,13 @@ def _load(name: str) -> tuple[Any, Any]:
     if ":" not in name:
         if name not in gymnax.registered_envs:
             raise InputError("env", f"gymnax has no environment '{name}'", did_you_mean(name, gymnax.registered_envs))
-        return gymnax.make(name)
+        with others_code():
+            return gymnax.make(name)
     env_class = import_object("env", name, "Give an environment of gymnax by name, or package.module:Class")
     try:
-        env = env_class()
-        return env, env.default_params
+        with others_code():
+            env = env_class()
+            return env, env.default_params
     except Exception as error:  # whatever a user's class raises is the user's to mend
         raise InputError("env", f"{name} cannot be made: {told(error)}", "Mend the class") from None
 

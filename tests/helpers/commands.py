@@ -35,8 +35,8 @@ def never(*arguments: Any) -> bool:
     raise AssertionError("training began")
 
 
-def make_runner(patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> Runner:
-    """Return `run(program, *arguments)`; no variable of ours is set when it begins, and nothing is ever trained."""
+def make_runner(patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str], trains: bool = False) -> Runner:
+    """Return `run(program, *arguments)`; no variable of ours is set when it begins, and nothing trains if not asked."""
 
     def run(program: str, *arguments: str) -> Ran:
         patch.setattr(sys, "argv", [program, *arguments])
@@ -47,7 +47,8 @@ def make_runner(patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) 
             code = stop.code
         return Ran(code, *capture.readouterr())
 
-    patch.setattr("train.run.train", never)
+    if not trains:
+        patch.setattr("train.run.train", never)
     for variable in ("DATA", "NUM_ENVS", "RUNS_DIR", "SEED"):
         patch.delenv(f"JAXTRADE_{variable}", raising=False)
     return run

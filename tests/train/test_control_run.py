@@ -3,14 +3,15 @@
 import csv
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.commands import Ran, assert_refused
-from train import checkpoint, control_command, ppo
+from tests.helpers.commands import Ran, assert_refused, make_runner
+from train import checkpoint, control_command
 from train.control_job import make_job
 from train.control_rollout import Control
 from train.job import Job
@@ -41,15 +42,7 @@ STEPS = 4 * 16
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     """Return `python -m train.ppo` in an empty folder; the same configuration is compiled once."""
     monkeypatch.chdir(tmp_path)
-    for variable in ("DATA", "NUM_ENVS", "RUNS_DIR", "SEED"):
-        monkeypatch.delenv(f"JAXTRADE_{variable}", raising=False)
-
-    def call(*arguments: str) -> Ran:
-        monkeypatch.setattr("sys.argv", ["ppo", *arguments])
-        capsys.readouterr()
-        return Ran(ppo.main(), *capsys.readouterr())
-
-    return call
+    return partial(make_runner(monkeypatch, capsys, trains=True), "ppo")
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

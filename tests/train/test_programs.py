@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import yaml
 from jaxtrade.market.table import MarketTable
 from tests.conftest import small_config
 from tests.helpers.chain import price_lines
-from tests.helpers.commands import Ran, assert_refused, contents
+from tests.helpers.commands import assert_refused, contents, make_runner
 from tests.helpers.price_files import write_lines
-from train import calibrate, ppo, programs, run
+from train import calibrate, programs, run
 from train.callbacks.make import make_callbacks
 from train.compilation import Compilations
 from train.learner import run_chunk
@@ -164,15 +165,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     """Return `python -m train.ppo` in an empty folder that holds prices.csv."""
     monkeypatch.chdir(tmp_path)
     write_lines(tmp_path / "prices.csv", price_lines())
-    for variable in ("DATA", "NUM_ENVS", "RUNS_DIR", "SEED"):
-        monkeypatch.delenv(f"JAXTRADE_{variable}", raising=False)
-
-    def call(*arguments: str) -> Ran:
-        monkeypatch.setattr("sys.argv", ["ppo", *arguments])
-        capsys.readouterr()
-        return Ran(ppo.main(), *capsys.readouterr())
-
-    return call
+    return partial(make_runner(monkeypatch, capsys, trains=True), "ppo")
 
 
 @pytest.mark.nightly

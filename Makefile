@@ -15,7 +15,7 @@ test: .venv/installed ## lint, types, import contracts, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 nightly: .venv/installed ## the heavier proofs
 	$(BIN)/python -m pip install --quiet --editable ".[dev,bench,live]"

@@ -55,6 +55,7 @@ LATER = (
     "mlp, continuous",
     "mlp, panel",
     "lstm, squashed",
+    "carried lstm, panel",
     "carried lstm, squashed",
     "flat mlp, panel",
     "mlp, squashed weights",

@@ -88,6 +88,7 @@ def test_an_epoch_covers_every_bar_of_every_lane_once() -> None:
 # Gradients -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly  # every day: tests/train/test_lstm.py and test_numpy_ppo.py
 def test_the_gradient_through_the_encoder_is_exact(x64: None) -> None:
     """Central differences in float64 on entries of every leaf, encoder first; after a step, so that ratios differ."""
     learner, fresh = world_of("lstm, discrete9", double=True)

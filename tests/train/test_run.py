@@ -205,12 +205,6 @@ def test_a_part_that_is_not_resumed_is_noticed(place: Place, part: str, monkeypa
     assert found["loss"] != wanted["loss"]
 
 
-def test_another_seed_is_another_run(place: Place) -> None:
-    assert ppo.command([*place.arguments("seed", 2), "--seed", "4"]) == 0
-    found, wanted = rows_of(place.folder / "seed" / "metrics.csv"), rows_of(place.folder / "whole" / "metrics.csv")
-    assert found[0]["loss"] != wanted[0]["loss"]
-
-
 @pytest.mark.nightly
 def test_best_and_latest_are_told_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation falls, and ends in no number at all: the first is the best, and stays."""
@@ -274,6 +268,7 @@ def test_a_backtest_of_nothing_but_holding_has_valid_json(place: Place, tmp_path
     check_page((tmp_path / "report.html").read_text())
 
 
+@pytest.mark.nightly
 def test_ctrl_c_saves_and_exits_with_130(place: Place) -> None:
     """In a process of its own: SIGINT after the first line of progress; the checkpoint is there to go on from."""
     command = [sys.executable, "-u", "-m", "train.ppo", *place.arguments("interrupted", 100_000)]

@@ -14,6 +14,7 @@ from train.control_job import make_job
 from train.control_rollout import make_control
 from train.folder import check_changes, create_run, free_folder, reopen_run, versions
 from train.job import Job
+from train.leaves import shapes_here
 from train.run import leave, train
 
 
@@ -60,9 +61,7 @@ def create(config: ControlConfig) -> Path:
 def judge_best(job: Job, run: Path) -> str:
     """Return what the best checkpoint reaches in episodes that did not choose it."""
     programs, seed = job.programs, jnp.int32(job.config.seed)
-    like = jax.eval_shape(programs.training.start, seed, programs.market)
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), like)
+    like = shapes_here(programs.training.start, seed, programs.market)
     update, state = load(run, "best", like, job.facts)
     market, key = programs.validation
     mean, length = programs.evaluate(state.params, state.moments, (market, jax.random.fold_in(key, 1)))

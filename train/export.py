@@ -63,12 +63,11 @@ def export_run(run: Path, which: str, out: Path | None = None) -> Path:
         raise InputError(run, what, "Its figures are in metrics.csv and monitor.csv")
     config = validate(data, {}, source)
 
-    import jax
-
     from jaxtrade.envs.trading import make_env_params
     from jaxtrade.market.loading import load_table
     from train import bridge
     from train.checkpoint import load, saved_updates
+    from train.leaves import shapes_here
     from train.state import init_state, make_setup
 
     if not saved_updates(run):
@@ -76,9 +75,7 @@ def export_run(run: Path, which: str, out: Path | None = None) -> Path:
     table = load_table(config.data, config.market, config.env.window)
     setup = make_setup(config, table.span("train"), len(table.symbols))
     market = make_env_params(table, table.span("train"), config.env)
-    shapes = jax.eval_shape(partial(init_state, setup), market)
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
+    like = shapes_here(partial(init_state, setup), market)
     update, state = load(run, which, like, {"data_sha256": table.data_hash})
     return bridge.write_bundle(out or run / "policy.npz", setup, table, state.params, update)
 

@@ -1,7 +1,7 @@
 """A tree of arrays as one row of bytes, and back; the names, dtypes and shapes that belong to it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -17,6 +17,13 @@ def describe(tree: Any) -> Leaves:
         jax.tree_util.keystr(path, simple=True, separator="/"): [str(leaf.dtype), list(leaf.shape)]
         for path, leaf in leaves
     }
+
+
+def shapes_here(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return the shapes and dtypes of what a function would return, to lie on the first device."""
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    shapes = jax.eval_shape(function, *arguments)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
 
 
 def is_key(leaf: Any) -> bool:

@@ -17,6 +17,7 @@ from train.checkpoint import Checkpoints
 from train.chunks import CHUNK_SECONDS, Chunk, Told, compile_copy, count_ahead, run_chunk, tell
 from train.compilation import Compilations
 from train.job import Job, columns
+from train.leaves import shapes_here
 from train.lock import hold
 from train.meter import Meter
 from train.signals import Abandoned, Stop, call_aside, stop_signals
@@ -92,18 +93,14 @@ def train(job: Job, run: Path, resume: bool, compilations: Compilations, callbac
 def first_state(job: Job, saves: Checkpoints, crew: Crew, resume: bool) -> tuple[int, Any]:
     """Return the updates done and the state that training goes on from."""
     training, market, seed = job.programs.training, job.programs.market, jnp.int32(job.config.seed)
-    device = jax.devices()[0]
     if resume:
-        here = jax.sharding.SingleDeviceSharding(device)
-        shapes = jax.eval_shape(training.start, seed, market)
-        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
-        restored = saves.restore(like)
+        restored = saves.restore(shapes_here(training.start, seed, market))
         if restored is not None:
             crew.restore(restored.host)
             print(f"going on from update {restored.update}")
             return restored.update, restored.state
         print("no checkpoint yet: starting from the beginning")
-    return 0, jax.device_put(training.start(seed, market), device)
+    return 0, jax.device_put(training.start(seed, market), jax.devices()[0])
 
 
 class Loop:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from jaxtrade.errors import InputError
-from jaxtrade.importing import import_object
+from jaxtrade.importing import import_object, told
 from train.callbacks.base import Callback
 from train.callbacks.calls import name_of
 from train.callbacks.early_stop import EarlyStop
@@ -46,8 +46,7 @@ def _make(name: str) -> Callback:
     try:
         made = kind()
     except Exception as error:  # whatever a user's class raises is the user's to mend
-        what = f"cannot be made without arguments: {type(error).__name__}: {error}"
-        raise InputError(where, " ".join(what.split()), REMEDY) from None
+        raise InputError(where, f"cannot be made without arguments: {told(error)}", REMEDY) from None
     lacking = [moment for moment in MOMENTS if not callable(getattr(made, moment, None))]
     if isinstance(made, type) or lacking:
         raise InputError(where, f"is no callback: it has no {', '.join(lacking) or 'instance'}", REMEDY)

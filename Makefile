@@ -19,7 +19,7 @@ test: .venv/installed ## lint, types, import contracts, tests
 
 nightly: .venv/installed ## the heavier proofs
 	$(BIN)/python -m pip install --quiet --editable ".[dev,bench,live]"
-	$(BIN)/python -m pytest -m nightly
+	JAXTRADE_TEST_OPTIMIZED=1 $(BIN)/python -m pytest -m nightly
 
 ladder: .venv/installed ## what can be learned is learned, against the known optimum: with figures
 	$(BIN)/python -m pytest -m nightly -s tests/ladder

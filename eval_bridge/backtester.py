@@ -1,106 +1,138 @@
 """The stateful backtester: the same rules, one account, float64, its own books checked at every bar."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from eval_bridge.ledger import Ledger
+from eval_bridge.books.audit import audit
+from eval_bridge.books.booking import Books
+from eval_bridge.books.ledger import Ledger, LotMethod, Mismatch
+from eval_bridge.history import Backtest, History, Leaves, Step
 from eval_bridge.policy import NumpyPolicy
-from eval_bridge.straight_line.rows import Rules, make_rules
+from eval_bridge.straight_line.rows import make_rules
 from eval_bridge.straight_line.write import leaves
-from jaxtrade.assemble import capital, rule_book, rule_params
+from jaxtrade.assemble import rule_book, rule_params
 from jaxtrade.config import EnvConfig
+from jaxtrade.errors import InputError
 from jaxtrade.market.splits import Range
 from jaxtrade.market.table import MarketTable
-from jaxtrade.rules import Account, AccountView, Known, Outcome, Record, RuleParams
+from jaxtrade.rules import AccountView, Known, Outcome
 
-FloatArray = npt.NDArray[np.float64]
-Leaves = tuple[Any, ...]
 Actor = Callable[[int, AccountView], tuple[Any, float]]  # (bar, account) -> action, value estimate
+WATCHED = 250  # decisions between two calls of a watcher
+__all__ = [
+    "Actor",
+    "Backtest",
+    "Engine",
+    "History",
+    "Ledger",
+    "LotMethod",
+    "Mismatch",
+    "Step",
+    "buy_and_hold",
+    "market_row",
+    "policy_actor",
+    "replay_actor",
+    "run_backtest",
+]
 
 
-class Step(NamedTuple):
-    """One bar of the history."""
+class Engine:
+    """One account on its way through a range, decision by decision; `run_backtest` is a loop over it."""
 
-    bar: int  # the decision was taken at its close; the figures are of the close after it
-    action: Any
-    value: float
-    view: AccountView  # what the policy saw of its account
-    account: Account
-    record: Record
+    def __init__(self, table: MarketTable, span: Range, config: EnvConfig, *, lots: LotMethod = "fifo") -> None:
+        """Open the account at the close of the first bar.
 
-    @property
-    def reward(self) -> float:
-        """Reward of the bar."""
-        return float(self.record.reward)
+        Args:
+            table: The market; its float64 outcomes move the account.
+            span: Decisions to take.
+            config: The rules.
+            lots: Which lots a trade closes: the oldest, the newest, or all at their average cost.
+        """
+        self.table, self.span, self.config, self.lots = table, span, config, lots
+        params = rule_params(config, table.symbols)
+        row = market_row(table, span.first)
+        self._rules = rules = make_rules(rule_book(config), params, *row, discrete=config.choices is not None)
+        self._books = Books(table, span, params, rules, lots)
+        self._history, self._state = History(rules), rules.start
+        self._rows = market_rows(table, span, rules.floats)
+        self._view: AccountView | None = None
+        self.over, self.bar = False, span.first
+        self._turn()
+
+    def _turn(self) -> None:
+        """Go to the next bar of the range, or end."""
+        row = next(self._rows, None)
+        if row is not None:
+            self.bar, self._known, self._outcome = row  # the decision at the close of `bar` is due
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        """Stand at the last mark: the range is exhausted, or the account ruined."""
+        self.over, self.bar = True, self.bar + 1
+        _, self._known, _ = next(market_rows(self.table, Range(self.bar, self.bar + 1), self._rules.floats))
+
+    def view(self) -> AccountView:
+        """Return the account as a policy sees it at the close of `bar`; after the end, that of the last mark."""
+        if self._view is None:
+            self._view = AccountView(*self._rules.observe(*self._state, *self._known))
+        return self._view
+
+    def advance(self, action: Any, value: float = math.nan) -> None:
+        """Take an action at the close of `bar` and go on to the next; `step` without the record of it.
+
+        Raises:
+            Mismatch: The ledger and the rule book disagree.
+        """
+        view, rules = self.view(), self._rules
+        row = rules.advance(self._state, action, self._known, self._outcome)
+        self._state, self._view = row[: len(self._state)], None
+        self._books.book(self.bar, row)
+        self._history.append(self.bar, action, value, view, row)
+        if row[rules.ruined]:
+            self._end()
+        else:
+            self._turn()
+
+    def step(self, action: Any, value: float = math.nan) -> Step:
+        """Take an action at the close of `bar`, go on to the next, and return what happened in between.
+
+        Args:
+            action: As the configuration's kind of action reads it: a whole number, or numbers [N].
+            value: What the policy expects, for the record.
+
+        Raises:
+            InputError: The backtest is over.
+            Mismatch: The ledger and the rule book disagree.
+        """
+        if self.over:
+            raise InputError("the backtest", "is over", "Start another one")
+        self.advance(np.array(action), value)
+        return self._history.last()
+
+    def result(self) -> Backtest:
+        """Return the backtest so far, its books audited.
+
+        Raises:
+            Mismatch: They differ.
+        """
+        audit(self._books.ledger)
+        return Backtest(self.table, self.span, self.config, self._history, self._books.ledger, self.lots)
 
 
-class History:
-    """The bars of a backtest. They are kept as plain rows and become steps when they are looked at."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._rows: list[tuple[int, Any, float, AccountView, Leaves]] = []
-
-    def append(self, bar: int, action: Any, value: float, view: AccountView, row: Leaves) -> None:
-        """Add a bar; `row` is what `Rules.advance` returned."""
-        self._rows.append((bar, action, value, view, row))
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @cached_property
-    def steps(self) -> list[Step]:
-        """The bars; ask when all are there."""
-        records = self._rules.records
-        return [Step(bar, action, value, view, *records(row)) for bar, action, value, view, row in self._rows]
-
-    def column(self, field: str) -> list[Any]:
-        """Return a field of the record, one number or array per bar."""
-        place = self._rules.place(field)
-        return [row[-1][place] for row in self._rows]
-
-
-@dataclass
-class Backtest:
-    """A finished backtest. `K` decisions."""
-
-    table: MarketTable
-    span: Range
-    config: EnvConfig
-    history: History
-    ledger: Ledger
-
-    @property
-    def steps(self) -> list[Step]:
-        """The bars, [K]."""
-        return self.history.steps
-
-    @property
-    def time(self) -> npt.NDArray[np.datetime64]:
-        """Times of the marks, [K + 1], the first before any trade."""
-        return self.table.time[self.span.first : self.span.first + len(self.history) + 1]
-
-    @property
-    def equity(self) -> FloatArray:
-        """Equity at the marks in money, [K + 1]."""
-        return np.array([1.0, *self.history.column("equity")]) * self.capital
-
-    @property
-    def capital(self) -> float:
-        """Starting capital in money."""
-        return capital(self.config)
-
-    def series(self, field: str) -> FloatArray:
-        """Return a field or a property of the record over the steps, [K] or [K, N]."""
-        return np.array([getattr(step.record, field) for step in self.steps])
-
-
-def run_backtest(table: MarketTable, span: Range, config: EnvConfig, actor: Actor) -> Backtest:
+def run_backtest(
+    table: MarketTable,
+    span: Range,
+    config: EnvConfig,
+    actor: Actor,
+    *,
+    lots: LotMethod = "fifo",
+    watch: Callable[[int], None] | None = None,
+) -> Backtest:
     """Trade one account through a range.
 
     Args:
@@ -108,25 +140,20 @@ def run_backtest(table: MarketTable, span: Range, config: EnvConfig, actor: Acto
         span: Decisions to take.
         config: The rules.
         actor: Asked at the close of every bar, with the account as it then stands.
+        lots: Which lots a trade closes: the oldest, the newest, or all at their average cost.
+        watch: Told the number of decisions taken, now and then and at the end.
 
     Raises:
-        AssertionError: The ledger and the rule book disagree.
+        Mismatch: The ledger and the rule book disagree.
     """
-    params = rule_params(config, table.symbols)
-    rules = make_rules(rule_book(config), params, *market_row(table, span.first), discrete=config.choices is not None)
-    books = Books(table, span, params, rules)
-    history, state = History(rules), rules.start
-    for bar, known, outcome in market_rows(table, span, rules.floats):
-        view = AccountView(*rules.observe(*state, *known))
-        action, value = actor(bar, view)
-        row = rules.advance(state, action, known, outcome)
-        state = row[: len(state)]
-        books.book(bar, row)
-        history.append(bar, action, value, view, row)
-        if row[rules.ruined]:
-            break
-    books.ledger.audit()
-    return Backtest(table, span, config, history, books.ledger)
+    engine, told = Engine(table, span, config, lots=lots), span.first
+    while not engine.over:
+        bar = engine.bar
+        engine.advance(*actor(bar, engine.view()))
+        if watch is not None and (engine.over or bar - told >= WATCHED):
+            watch(bar - span.first + 1)
+            told = bar
+    return engine.result()
 
 
 def market_row(table: MarketTable, bar: int | npt.NDArray[np.intp]) -> tuple[Known, Outcome]:
@@ -143,72 +170,6 @@ def market_rows(table: MarketTable, span: Range, floats: bool) -> Iterator[tuple
         return zip(*(leaf.ravel().tolist() if floats else list(leaf) for leaf in cut), strict=True)
 
     return zip(range(span.first, span.last), columns(table.known), columns(table.outcome), strict=True)
-
-
-class Books:
-    """Books what the rules did at every bar in a ledger of its own, and compares the two."""
-
-    def __init__(self, table: MarketTable, span: Range, params: RuleParams, rules: Rules) -> None:
-        self.table, self.money, self.symbols = table, float(params.capital), len(table.symbols)
-        self.ledger = Ledger(table.symbols, cash=self.money)
-        self.first, self.fill_bar, last = span.first, table.fill_bar, span.last
-        self.mark: list[list[float]] = table.mark[span.first : last + 1].tolist()
-        price = table.fill_price[span.first : last]
-        price = np.where(np.isfinite(price), price, table.mark[span.first : last])
-        spread = np.broadcast_to(params.half_spread + params.slippage, self.symbols)
-        self.share = [(1 - share, 1 + share) for share in spread.tolist()]  # of the price: a seller's and a buyer's
-        self.units = np.where(np.isfinite(price), self.money / price, 0.0)  # that a multiple of the capital buys
-        self.bid, self.asked = price * (1 - spread), price * (1 + spread)
-        self.price: list[list[float]] = price.tolist()
-        self.nothing: dict[str, Any] = {}  # by kind, what was found to close nothing
-        self.recovery = np.broadcast_to(params.recovery, self.symbols).tolist()
-        self.lot_size = np.broadcast_to(params.lot_size, self.symbols).tolist()
-        self.has_lots, self.vector = any(self.lot_size), not rules.floats
-        names = ("position", "exit_value", "fill_value", "mark_value", "called", "lots", "cash", "equity")
-        self.places = [rules.place(name) for name in names]
-        costs = rules.place("costs")  # commission, duty, spread, slippage
-        charges = ("borrow", "interest", "income", "shortfall")
-        self.charges = (costs, costs + 1, *(rules.place(name) for name in charges))
-
-    def book(self, bar: int, row: Leaves) -> None:
-        """Book the bar between the close of `bar` and the next.
-
-        Raises:
-            AssertionError: The books differ.
-        """
-        position, exits, fills, sold, called, lots, cash, equity = (row[place] for place in self.places)
-        ledger, money, mark = self.ledger, self.money, self.mark[bar - self.first + 1]
-        self._close(exits, self.mark[bar - self.first], bar + 1, "delisting")
-        if called:
-            self._close(fills, self.price[bar - self.first], bar + self.fill_bar, "liquidation")
-        elif self.vector:
-            at = bar - self.first
-            quantities = (fills * self.units[at]).tolist()
-            paid = np.where(fills > 0, self.asked[at], self.bid[at]).tolist()
-            ledger.fill_all(quantities, paid, (position + sold).tolist(), bar + self.fill_bar)
-        elif fills:
-            price = self.price[bar - self.first][0]
-            paid = price * self.share[0][fills > 0]
-            ledger.fill_all((fills * money / price,), (paid,), (position + sold,), bar + self.fill_bar)
-        self._close(sold, mark, bar + 1, "liquidation")
-        commission, duty, borrow, interest, income, shortfall = (row[place] * money for place in self.charges)
-        ledger.charge((commission, duty, borrow, interest, -income, -shortfall))
-        ledger.reconcile(self.table.time[bar + 1], mark, cash * money, equity * money)
-        if self.has_lots:
-            ledger.reconcile_lots(self.table.time[bar + 1], self.lot_size, np.atleast_1d(lots).tolist())
-
-    def _close(self, values: Any, price: Sequence[float], bar: int, kind: str) -> None:
-        """Book what closes altogether; the delisted are paid their recovery, everyone else pays the spread."""
-        if self.vector:
-            if values is self.nothing.get(kind) or not values.any():
-                self.nothing[kind] = values
-                return
-        elif not values:
-            return
-        for n, value in enumerate(np.atleast_1d(values).tolist()):
-            if value:
-                share = self.recovery[n] if kind == "delisting" else self.share[n][value > 0]
-                self.ledger.close(n, price[n] * share, bar, kind)
 
 
 def policy_actor(policy: NumpyPolicy, table: MarketTable, span: Range) -> Actor:
@@ -228,10 +189,14 @@ def replay_actor(actions: npt.NDArray[Any], first: int) -> Actor:
 
 
 def buy_and_hold(table: MarketTable, span: Range, config: EnvConfig) -> Backtest:
-    """Put an equal share of the capital into every symbol at the first fill, through the same rules and costs."""
+    """Put an equal share of the equity into every symbol as soon as it can be bought, through the same rules and costs.
+
+    A symbol that is listed later, or has no open at first, is bought later, as far as the cash goes.
+    """
     symbols = len(table.symbols)
     rules = {"action": "continuous", "dead_band": 0.0, "trade_limit_percent": 100.0, "allow_short": False}
     limits = {"max_trade_percent": None, "max_position_percent": None}
     plain = config.model_copy(update=rules | limits)
-    shares, nothing = np.full(symbols, 1 / symbols), np.zeros(symbols)
-    return run_backtest(table, span, plain, lambda bar, view: (shares if bar == span.first else nothing, float("nan")))
+    ready = (table.known.tradable & table.outcome.can_fill)[span.first : span.last]
+    first = ready & (np.cumsum(ready, axis=0) == 1)
+    return run_backtest(table, span, plain, replay_actor(np.where(first, 1 / symbols, 0.0), span.first))

@@ -18,6 +18,7 @@ from jaxtrade.errors import InputError
 from jaxtrade.market.scales import scaler_from
 
 FloatArray = npt.NDArray[np.float32]
+NAME = "policy.npz"  # in a run's folder
 MANIFEST, GOLDEN = "__manifest__", "golden/"
 GOLDEN_NAMES = ("rows", "assets", "account", "output", "value")
 GOLDEN_TOLERANCE = 1e-5
@@ -33,6 +34,29 @@ class Bundle(NamedTuple):
     golden: dict[str, FloatArray]  # inputs, and what the trainer's own network answered
 
 
+def bundle_path(path: Path) -> Path:
+    """Return the bundle of a run folder, or the path itself.
+
+    Raises:
+        InputError: The folder holds none.
+    """
+    if not path.is_dir():
+        return path
+    if not (path / NAME).exists():
+        raise InputError(path, f"holds no {NAME}", "Train to the end, or run python -m train.export RUN")
+    return path / NAME
+
+
+def require_certificate(path: Path, manifest: Manifest) -> None:
+    """Refuse a bundle whose engines or forward passes were not shown to agree.
+
+    Raises:
+        InputError: It has no certificate, or one that failed.
+    """
+    if manifest.uncertified:
+        raise InputError(path, f"not certified: {manifest.uncertified}", "Export it again, or use --allow-uncertified")
+
+
 def array_spec(array: npt.NDArray[Any]) -> ArraySpec:
     """Return shape, dtype and SHA-256 of an array."""
     digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
@@ -45,7 +69,7 @@ def save_bundle(
     """Write a bundle: `fields` are the manifest's, less the arrays. The file appears whole or not at all."""
     arrays = params | {GOLDEN + name: array for name, array in golden.items()}
     arrays = {name: np.array(array, np.float32, order="C") for name, array in arrays.items()}
-    manifest = Manifest(schema_version=3, **fields, arrays={name: array_spec(array) for name, array in arrays.items()})
+    manifest = Manifest(schema_version=4, **fields, arrays={name: array_spec(array) for name, array in arrays.items()})
     text = np.frombuffer(manifest.model_dump_json().encode(), np.uint8)
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz.tmp")
@@ -129,6 +153,8 @@ def _verify_sizes(path: Path, manifest: Manifest, memory: int, golden: dict[str,
         scaler = None
     if scaler is None or not features == len(scaler.center) == len(scaler.spread) or not np.all(scaler.spread > 0):
         raise InputError(path, f"the scaler does not fit its {features} features", "Export the policy again")
+    if len(manifest.feature_range) != features or any(low > high for low, high in manifest.feature_range):
+        raise InputError(path, f"the feature_range does not fit its {features} features", "Export the policy again")
     rows, symbols = (*golden["rows"], 0, 0)[:2]
     bars = max(rows - reach + 1, 1)
     outputs = manifest.env.choices or symbols

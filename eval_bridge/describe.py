@@ -1,23 +1,46 @@
-"""What was run, as text: the rows at the head of every report."""
+"""What was run, as text: the rows at the head of every report, and the facts that tell where a result comes from."""
 
-from typing import Any
+import platform
+from dataclasses import asdict
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import jaxtrade
+from eval_bridge.evaluation import AS_TRAINED, Options
+from jaxtrade.market.sources import hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eval_bridge.backtester import Backtest
+    from eval_bridge.market import Opened
+    from eval_bridge.spec import Manifest
+    from jaxtrade.config import CostConfig
+    from jaxtrade.market.table import MarketTable
+    from jaxtrade.trials import Trials
+
+LEDGER_ROW = "trial ledger"  # the one row that differs from run to run
+LIBRARIES = ("numpy", "pandas", "scipy", "arch")
+CONFIG = {"network", "env", "market", "feature_names", "seed", "update", "validations"}
 
 
-def describe(manifest: Any, result: Any, split: str) -> dict[str, str]:
+def describe(manifest: "Manifest", result: "Backtest", split: str, options: Options = AS_TRAINED) -> dict[str, str]:
     """Return what was run, as text; a warning of the data stays with everything made from it."""
     same = result.table.data_hash == manifest.data.sha256
-    warning = result.table.warning or manifest.data.warning
+    source, warning = hidden(manifest.data.source), data_warning(manifest, result.table)
     return {
         "split": split,
         "symbols": ", ".join(result.table.symbols),
-        "data": manifest.data.source if same else f"not the data of training ({manifest.data.source})",
+        "data": source if same else f"not the data of training ({source})",
         "data_sha256": result.table.data_hash,
         "network": manifest.network.kind,
         "action": manifest.env.action,
         "reward": " + ".join(
             name if weight == 1 else f"{weight:g} x {name}" for name, weight in manifest.env.reward.items()
         ),
-        "costs": cost_text(manifest.env.costs),
+        "costs": cost_text(result.config.costs) + changed_text(manifest.env.costs, options),
+        "delay": f"{options.delay} bars, training had none" if options.delay else "none",
+        "lots": options.lots,
         "fill": "the next open" if result.table.config.fill == "next_open" else "the close just observed",
         "policy": f"deterministic, update {manifest.update}, best of {manifest.validations} validations",
         **certificate_text(manifest),
@@ -25,6 +48,36 @@ def describe(manifest: Any, result: Any, split: str) -> dict[str, str]:
         **repair_text(result.table.report),
         **({"warning": warning} if warning else {}),
     }
+
+
+def describe_all(
+    manifests: "Sequence[Manifest]", result: "Backtest", split: str, options: Options = AS_TRAINED
+) -> dict[str, str]:
+    """Return what was run, of several seeds that act as one too."""
+    rows = [describe(manifest, result, split, options) for manifest in manifests]
+    if len(rows) > 1:
+        each = "; ".join(f"seed {manifest.seed}, update {manifest.update}" for manifest in manifests)
+        rows[0]["policy"] = f"ensemble of {len(rows)}, deterministic: {each}"
+        for name in (name for name in rows[0] if name.startswith(("parity", "leak"))):
+            rows[0][name] = "; ".join(dict.fromkeys(row.get(name, "none") for row in rows))
+    return rows[0]
+
+
+def data_warning(manifest: "Manifest", table: "MarketTable") -> str | None:
+    """Return the flaw of the data, of these or of those of training."""
+    return table.warning or manifest.data.warning
+
+
+def warnings(manifest: "Manifest", table: "MarketTable") -> tuple[str, ...]:
+    """Return what must stand above every figure."""
+    uncertified = manifest.uncertified
+    found = data_warning(manifest, table), f"NOT CERTIFIED: {uncertified}" if uncertified else None
+    return tuple(text for text in found if text)
+
+
+def warnings_of_all(manifests: "Sequence[Manifest]", table: "MarketTable") -> tuple[str, ...]:
+    """Return what must stand above every figure, of several seeds that act as one too."""
+    return tuple(dict.fromkeys(text for manifest in manifests for text in warnings(manifest, table)))
 
 
 def certificate_text(manifest: Any) -> dict[str, str]:
@@ -65,18 +118,52 @@ def repair_text(report: dict[str, Any]) -> dict[str, str]:
     return {name: text for name, text in rows.items() if text}
 
 
-def trial_text(opened: dict[str, Any] | None) -> dict[str, str]:
+def trial_text(opened: "Opened | None", trials: "Trials") -> dict[str, str]:
     """Return what the trial ledger says, by row."""
     if opened is None:
         return {}
-    times = f"; this range opened {opened['test_openings']} times" if opened["test_openings"] else ""
-    return {"trial ledger": f"{opened['trials']} on this data{times}"}
+    times = f"; this range opened {opened.openings} times" if opened.openings else ""
+    return {LEDGER_ROW: f"{trials.count} on this data{times}"}
 
 
-def cost_text(costs: Any) -> str:
+def cost_text(costs: "CostConfig") -> str:
     """Return the costs that are not zero, as they are configured."""
     amounts = {name: value for name, value in costs.model_dump(mode="json").items() if name != "stamp_duty_side"}
     given = [f"{name} {value}" for name, value in amounts.items() if value != 0]
     if amounts["stamp_duty_percent"] != 0:
         given.append(f"stamp duty on {costs.stamp_duty_side}")
     return ", ".join(given) or "none"
+
+
+def changed_text(trained: "CostConfig", options: Options) -> str:
+    """Return which costs differ from those of training."""
+    before = trained.model_dump(mode="json")
+    return "".join(f"; {name} was {before[name]} in training" for name in options.costs)
+
+
+def config_text(manifest: "Manifest") -> str:
+    """Return what the bundle was trained with, as YAML."""
+    import yaml
+
+    text: str = yaml.safe_dump(manifest.model_dump(mode="json", include=CONFIG), sort_keys=False, width=100)
+    return text
+
+
+def provenance(
+    manifests: "Sequence[Manifest]", result: "Backtest", split: str, options: Options, opened: "Opened | None"
+) -> dict[str, Any]:
+    """Return the facts of this very run: what it was made from, by what, and what the trial ledger then held."""
+    here = {"jaxtrade": jaxtrade.__version__, "python": platform.python_version()}
+    here |= {name: metadata.version(name) for name in LIBRARIES}
+    return {
+        "data_sha256": result.table.data_hash,
+        "split": split,
+        "range": [str(result.time[0]), str(result.time[-1])],
+        "options": asdict(options),
+        "bundle_schema": manifests[0].schema_version,
+        "seeds": [manifest.seed for manifest in manifests],
+        "updates": [manifest.update for manifest in manifests],
+        "versions": here,
+        "versions_of_training": manifests[0].versions,
+        **(opened.facts(result.table.data_hash) if opened is not None else {}),
+    }

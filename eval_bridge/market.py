@@ -1,18 +1,38 @@
-"""The market that a bundle is judged on, and the record that its test range was opened."""
+"""The market that a bundle is judged on, and the record that its test range was opened and what came of it."""
 
 import hashlib
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from eval_bridge.inference.asof import require_panel, source_and_config
 from eval_bridge.spec import Manifest
 from jaxtrade import trials
 from jaxtrade.config import LoadConfig
-from jaxtrade.errors import InputError
 from jaxtrade.market.loading import load_table
 from jaxtrade.market.scales import scaler_from
 from jaxtrade.market.table import MarketTable
 
 SEALED = ("test", "all")  # ranges that hold test bars
+
+
+class Opened(NamedTuple):
+    """A range of a market that a policy may now trade, and where that was recorded."""
+
+    ledger: Path
+    policy_sha256: str
+    openings: int  # of these bars so far, this one included; 0 for a range without test bars
+
+    def facts(self, data_sha256: str) -> dict[str, Any]:
+        """Return what the ledger holds now: trials on this data, openings, and the ledger's length and head."""
+        length, head = trials.head(self.ledger)
+        return {
+            "policy_sha256": self.policy_sha256,
+            "trials": max(1, trials.count_trials(trials.read(self.ledger), data_sha256)),
+            "test_openings": self.openings,
+            "ledger": {"entries": length, "head": head},
+        }
 
 
 def load_market(manifest: Manifest, data: str | None = None, load: LoadConfig | None = None) -> MarketTable:
@@ -26,39 +46,36 @@ def load_market(manifest: Manifest, data: str | None = None, load: LoadConfig | 
     Raises:
         InputError: The data is refused, or the policy cannot trade it.
     """
-    market, source = manifest.market, data or manifest.data.source
-    load = load or market.load
-    if data is not None:
-        if load.events == market.load.events:
-            load = load.model_copy(update={"events": None})  # they were those of the other data
-        market = market.model_copy(update={"symbols": (), "interval": None})
-    market = market.model_copy(update={"load": load})
+    source, market = source_and_config(manifest, data, load)
     table = load_table(source, market, manifest.env.window, scaler_from(manifest.scaler))
-    if manifest.env.one_symbol and len(table.symbols) != 1:
-        what = f"holds {len(table.symbols)} symbols, the policy trades one"
-        raise InputError(source, what, "Name a file of one symbol")
+    require_panel(source, manifest, table.symbols)
     return table
 
 
-def open_range(ledger: Path, bundle: Path, table: MarketTable, split: str) -> dict[str, Any]:
-    """Record in the trial ledger that a range with test bars is opened; of other ranges return what it says.
+def open_range(ledger: Path, paths: Sequence[Path], table: MarketTable, split: str) -> Opened:
+    """Record in the trial ledger that a range with test bars is opened; another range leaves no trace.
 
-    Returns:
-        Trials and openings on this data so far, this one included, and the ledger's length and head.
+    Args:
+        ledger: The trial ledger.
+        paths: The policy's file; of an ensemble, those of its policies.
+        table: The market.
+        split: Name of the range.
 
     Raises:
-        InputError: The ledger is damaged or cannot be written.
+        InputError: The range holds no decision, or the ledger is damaged or cannot be written.
     """
-    span = table.span(split)
-    if split in SEALED:
-        policy = hashlib.sha256(bundle.read_bytes()).hexdigest()
-        about: dict[str, Any] = {"run": bundle.parent.name, "data_sha256": table.data_hash, "split": split}
-        trials.append(ledger, "open-test", range=(span.first, span.last), policy_sha256=policy, **about)
-    entries = trials.read(ledger)
-    openings = trials.count_openings(entries, table.data_hash, (span.first, span.last)) if split in SEALED else 0
-    length, head = trials.head(ledger)
-    return {
-        "trials": max(1, trials.count_trials(entries, table.data_hash)),
-        "test_openings": openings,
-        "ledger": {"entries": length, "head": head},
-    }
+    span, policy = table.span(split), policy_sha256(paths)
+    if split not in SEALED:
+        trials.read(ledger)
+        return Opened(ledger, policy, 0)
+    run = Path(os.path.commonpath([path.resolve().parent for path in paths])).name
+    about: dict[str, Any] = {"run": run, "data_sha256": table.data_hash, "split": split}
+    trials.append(ledger, "open-test", range=(span.first, span.last), policy_sha256=policy, **about)
+    openings = trials.count_openings(trials.read(ledger), table.data_hash, (span.first, span.last))
+    return Opened(ledger, policy, openings)
+
+
+def policy_sha256(paths: Sequence[Path]) -> str:
+    """Return the SHA-256 of a policy's file; of several, that of their hashes in their order."""
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

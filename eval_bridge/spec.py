@@ -6,6 +6,8 @@ from pydantic import Field
 
 from jaxtrade.config import Count, EnvConfig, Float, MarketConfig, Section
 
+LOG_STD_SPAN = 3.0  # a log standard deviation that depends on the state stays so far around its initial value
+
 
 class NetworkConfig(Section):
     """The policy network."""
@@ -119,13 +121,15 @@ class LeakCheck(Section):
 class Manifest(Section):
     """Everything about a bundle that is not a parameter."""
 
-    schema_version: Literal[3]
+    schema_version: Literal[4]
     network: NetworkConfig
     env: EnvConfig
     market: MarketConfig
     feature_names: tuple[str, ...]
     scaler: dict[str, Any]
     """The statistics of the features, as jaxtrade.market.scales writes them."""
+    feature_range: tuple[tuple[Float, Float], ...]
+    """Lowest and highest value of each feature, normalised, over the rows that training looked at."""
     data: DataSpec
     seed: int
     update: int

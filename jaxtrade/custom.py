@@ -62,7 +62,8 @@ def sample_record() -> Record:
     account, symbol = np.array([0.0, 0.01, -0.02]), np.zeros((3, 2))
     fields: dict[str, Any] = {name: np.zeros(3) for name in Record._fields}
     fields |= {"equity_before": np.ones(3), "equity": 1 + account, "pnl": account, "costs": Costs(*(np.zeros((4, 3))))}
-    fields |= dict.fromkeys(("fill_value", "mark_value", "exit_value", "filled_lots", "idle"), symbol)
+    by_symbol = ("fill_value", "mark_value", "exit_value", "fill_fees", "mark_fees", "filled_lots", "idle")
+    fields |= dict.fromkeys(by_symbol, symbol)
     fields |= dict.fromkeys(("blocked", "rejected"), symbol > 0)
     fields |= dict.fromkeys(("called", "ruined"), account > 1)
     return Record(**fields)

@@ -9,8 +9,10 @@ import errno
 import hashlib
 import io
 import json
+import math
 import os
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, Unpack
@@ -40,7 +42,7 @@ class Entry(NamedTuple):
 
     n: int  # 1, 2, ...
     time: str  # UTC, 2024-12-31T16:00:00Z
-    event: str  # train, validate, open-test, ...
+    event: str  # train, validate, open-test, result, ...
     run: str | None
     data_sha256: str | None
     config_sha256: str | None
@@ -50,6 +52,14 @@ class Entry(NamedTuple):
     detail: dict[str, Any]
     previous: str  # hash of the entry before, empty for the first
     hash: str  # SHA-256 of the canonical JSON of all the others
+
+
+@dataclass(frozen=True)
+class Trials:
+    """How much was tried on some data."""
+
+    count: int  # at least 1
+    sharpes: tuple[float, ...] = ()  # per bar, of the policies with a result on the same bars, one each
 
 
 class Head(NamedTuple):
@@ -167,6 +177,48 @@ def count_openings(entries: list[Entry], data_sha256: str, range: tuple[int, int
     first, last = range
     opened = [entry for entry in entries if entry.event == "open-test" and entry.data_sha256 == data_sha256]
     return sum(entry.range is None or (entry.range[0] <= last and first <= entry.range[1]) for entry in opened)
+
+
+def record_result(
+    path: Path, policy_sha256: str, data_sha256: str, split: str, range: tuple[int, int], sharpe: float
+) -> None:
+    """Record the Sharpe ratio per bar of a policy over bars of the test range, once for each policy and range.
+
+    Record before you read: then the same bundle meets the same trials the first time and the twentieth.
+
+    Raises:
+        InputError: The ledger is damaged, or cannot be written.
+    """
+    if policy_sha256 in _results(read(path), data_sha256, range):
+        return
+    detail = {"sharpe": float(sharpe) if math.isfinite(sharpe) else None, "bars": int(range[1] - range[0])}
+    about = Fields(data_sha256=data_sha256, policy_sha256=policy_sha256, split=split, range=range, detail=detail)
+    append(path, "result", **about)
+
+
+def read_trials(path: Path, data_sha256: str, range: tuple[int, int]) -> Trials:
+    """Return what was tried on some data, and the results on some of their bars.
+
+    Trials are the training runs on these data; or the policies with a result on these bars, where those are more:
+    several checkpoints of a run may have been opened.
+
+    Raises:
+        InputError: The ledger is damaged.
+    """
+    entries = read(path)
+    results = _results(entries, data_sha256, range)
+    sharpes = tuple(sharpe for _, sharpe in sorted(results.items()) if sharpe is not None)
+    return Trials(max(1, count_trials(entries, data_sha256), len(results)), sharpes)
+
+
+def _results(entries: list[Entry], data_sha256: str, range: tuple[int, int]) -> dict[str, float | None]:
+    """Return the Sharpe ratio of every policy with a result on these bars; the first on record counts."""
+    found: dict[str, float | None] = {}
+    for entry in entries:
+        here = (entry.event, entry.data_sha256, entry.range) == ("result", data_sha256, tuple(range))
+        if here and entry.policy_sha256 is not None:
+            found.setdefault(entry.policy_sha256, entry.detail.get("sharpe"))
+    return found
 
 
 def _head(entries: list[Entry]) -> Head:

@@ -20,6 +20,21 @@ from train.config import TrainConfig
 leaks.CELLS_AT_EXPORT = 0  # few cuts: exports are many here, and the leak check has tests of its own
 
 
+OPTIMIZED = bool(os.environ.get("JAXTRADE_TEST_OPTIMIZED"))  # the nightly tier: everything as users compile it
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation(request: pytest.FixtureRequest) -> None:
+    """Leave out most of the compiler's optimisations, which here cost more than they save.
+
+    Modules marked `optimized` compile as users do: where two engines are compared to the last digits.
+    """
+    quick = not OPTIMIZED and request.node.get_closest_marker("optimized") is None
+    if quick != jax.config.read("jax_disable_most_optimizations"):
+        jax.config.update("jax_disable_most_optimizations", quick)
+        jax.clear_caches()  # programs of the other kind
+
+
 @pytest.fixture(autouse=True)
 def strict_promotion() -> Iterator[None]:
     """No implicit change of dtype or rank in our code; `with jax.numpy_rank_promotion("allow")` for others' code."""

@@ -28,13 +28,33 @@ from tests.mutations import MUTATIONS, Mutation, mutated
 JOBS = os.cpu_count() or 2
 SOUND = "no fault"
 PATIENCE = 200  # seconds for a fault
-LIBRARIES = ("pytest", "pandas", "pydantic", "jax", "flax.linen", "optax", "chex", "seaborn")
+LIBRARIES = (
+    "pytest",
+    "pandas",
+    "pydantic",
+    "jax",
+    "flax.linen",
+    "optax",
+    "chex",
+    "seaborn",
+    "scipy.stats",
+    "arch.bootstrap",
+)
 FLAGS = ("-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 PLAIN = "--noconftest"  # NumPy only: no fixtures
 BY_HAND = "tests/rules/test_hand_ledgers.py::test_the_backtester_keeps_the_ledger"
 DECIMAL = ("orders, lots, limits", "continuous, by symbol, short", "weights, triple, short", "proportional")
 SURVIVORS = "tests/rules/test_survivors.py"
+BOOKS = ("faults", "trades", "orders", "positions")
+METRICS = ("by_hand", "account", "degenerate", "tables", "peers")
 DATA_ROOM = ("tests/market/test_events.py", "tests/market/test_leaks.py")
+
+
+def bridge(*names: str) -> tuple[str, ...]:
+    """Return how the tests of the bridge by these names are run."""
+    return (PLAIN, *(f"tests/bridge/test_{name}.py" for name in names))
+
+
 TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run, in this order
     "jaxtrade/rules/rewards.py": (PLAIN, "tests/rules/test_rewards.py", "tests/rules/test_reward_promises.py"),
     "jaxtrade/rules": (
@@ -66,6 +86,22 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
         f"train/{name}.py": (f"tests/train/test_{name}.py",)
         for name in ("gae", "losses", "distributions", "schedules", "episodes", "health", "checkpoint", "loggers")
     },
+    "eval_bridge/books": bridge("ledger", *(f"books_{name}" for name in BOOKS)),
+    "eval_bridge/backtester.py": bridge("engine", "ledger", "books_faults"),
+    "eval_bridge/delay.py": bridge("engine"),
+    "eval_bridge/metrics": bridge(*(f"metrics_{name}" for name in METRICS)),
+    "eval_bridge/honesty/verdict.py": bridge("honesty_verdict"),
+    "eval_bridge/honesty": bridge("honesty_sharpe", "honesty_shift", "honesty_baselines", "honesty_bootstrap"),
+    "jaxtrade/trials.py": (PLAIN, "tests/test_trial_results.py"),
+    "eval_bridge/policy.py": ("tests/train/test_policy_odds.py",),
+    **{f"eval_bridge/{name}.py": bridge(name) for name in ("stress", "stochastic", "compare", "files")},
+    "eval_bridge/ensemble.py": bridge("ensemble"),
+    "eval_bridge/rewards.py": bridge("reward_view"),
+    "eval_bridge/stateful_env.py": bridge("stateful_env"),
+    "eval_bridge/inference": bridge("infer", "recommend"),
+    "eval_bridge/api.py": bridge("infer", "recommend", "policy_api"),
+    "eval_bridge/report": bridge("report_page"),
+    "eval_bridge": bridge("evaluation", "backtest_command", "files"),
     "train/normalize.py": ("tests/train/test_rollout.py::test_the_reward_scale_is_that_of_all_discounted_returns",),
     "train/manifest.py": ("tests/train/test_checkpoint_damage.py",),
     "train/saved.py": ("tests/train/test_checkpoint.py",),

@@ -10,9 +10,15 @@ from typing import NamedTuple
 from tests.helpers.planting import ROOT
 from tests.mutations_account import ACCOUNT
 from tests.mutations_bars import BARS
+from tests.mutations_books import BOOKS
+from tests.mutations_commands import COMMANDS
 from tests.mutations_data import DATA
+from tests.mutations_honesty import HONESTY
+from tests.mutations_inference import INFERENCE
 from tests.mutations_learner import LEARNER
+from tests.mutations_metrics import METRICS
 from tests.mutations_orders import ORDERS
+from tests.mutations_report import REPORT
 
 
 class Mutation(NamedTuple):
@@ -49,4 +55,6 @@ def mutated(mutation: Mutation, root: Path = ROOT) -> str:
     return text.replace(mutation.old, mutation.new.replace("\n", indent))
 
 
-MUTATIONS = parse(ACCOUNT) + parse(ORDERS) + parse(BARS) + parse(DATA) + parse(LEARNER)
+RULES_AND_DATA, TRAINING = (ACCOUNT, ORDERS, BARS, DATA), (LEARNER,)
+BRIDGE = (BOOKS, METRICS, HONESTY, COMMANDS, INFERENCE, REPORT)
+MUTATIONS = [each for text in (*RULES_AND_DATA, *TRAINING, *BRIDGE) for each in parse(text)]

@@ -141,6 +141,14 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: with_manifest(lambda m: m["scaler"].update(spread=[0.0] * 12)),
         f"the scaler does not fit its 12|{AGAIN}",
     ),
+    "short feature range": (
+        lambda: with_manifest(lambda m: m["feature_range"].pop()),
+        f"the feature_range does not fit its 12 features. {AGAIN}",
+    ),
+    "feature range turned around": (
+        lambda: with_manifest(lambda m: m.update(feature_range=[[1.0, -1.0]] * 12)),
+        f"the feature_range does not fit its 12|{AGAIN}",
+    ),
     "golden too short": (
         lambda: with_manifest(nothing, {"golden/rows": good()["golden/rows"][:2]}),
         f"array 'golden/rows' has shape (2, 1, 12), its network asks for (20, 1, 12). {AGAIN}",
@@ -190,7 +198,7 @@ def test_a_good_bundle_is_traded(tmp_path: Path, run: Runner) -> None:
     ran = run("backtest", "old", "--data", "prices.csv")
     assert (ran.code, ran.err) == (0, "")
     made = set(contents(tmp_path / "old" / "backtest" / "test"))
-    assert made == {"metrics.json", "equity.csv", "trades.csv", "orders.csv", "report.html"}
+    assert made >= {"metrics.json", "provenance.json", "equity.csv", "trades.csv", "orders.csv", "report.html"}
 
 
 def test_bad_data_for_a_good_bundle(tmp_path: Path, run: Runner) -> None:

@@ -30,6 +30,8 @@ from tests.helpers.parity_paths import Path, paths, row, stacked
 from tests.helpers.worlds import decisions
 from train.parity import Bars, any_apart, apart, choices, reachable, unexplained
 
+pytestmark = pytest.mark.optimized
+
 DOUBLE, SINGLE, LOOSE, RARE = 1e-12, 2e-5, 1e-3, 2e-3
 EVENTS = ("borrow", "interest", "income", "exit_loss", "realized", "blocked", "rejected", "filled_lots", "ruined")
 LOG = logging.getLogger(__name__)

@@ -46,7 +46,7 @@ def test_a_reward_of_ones_own(
     growth = np.diff(np.log(equity))
     assert np.ptp(growth) > 0
     np.testing.assert_allclose(rewards, by_hand(reward[0], growth), atol=1e-12)
-    assert reward[0].split("=")[0] in json.loads((folder / "metrics.json").read_text())["reward"]
+    assert reward[0].split("=")[0] in json.loads((folder / "metrics.json").read_text())["about"]["reward"]
 
 
 def by_hand(name: str, growth: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 
 from eval_bridge.backtester import Backtest, replay_actor, run_backtest
-from eval_bridge.metrics import drawdowns, returns_of, sharpe
+from eval_bridge.metrics import hit_rate, max_drawdown, returns_of, sharpe, sqn
 from jaxtrade.config import CostConfig, EnvConfig, MarketConfig
 from jaxtrade.market.bars import load_bars
 from jaxtrade.market.splits import Range
@@ -122,9 +122,9 @@ def figures(result: Backtest) -> Figures:
         trades=len(profits),
         final_equity=float(result.equity[-1]),
         peak=float(result.equity.max()),
-        max_drawdown=100 * float(drawdowns(result.equity).min()),
-        win_rate=100 * float(np.mean(profits > 0)),
-        sqn=float(np.sqrt(len(profits)) * profits.mean() / profits.std(ddof=1)),
+        max_drawdown=-100 * max_drawdown(result.equity),
+        win_rate=100 * hit_rate(profits),
+        sqn=sqn(profits),
         buy_and_hold=100 * float(close[-1] / close[SLOW - 1] - 1),
         sharpe=sharpe(returns, 252),
     )

@@ -21,18 +21,19 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def backtest(run: Runner, *arguments: str) -> dict[str, Any]:
+    """Return what the result says of the run that made it."""
     ran = run("backtest", "policy.npz", "--data", "prices.csv", "--out", "out", *arguments)
     assert ran.code == 0, ran
-    found: dict[str, Any] = json.loads(Path("out/metrics.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(Path("out/provenance.json").read_text(encoding="utf-8"))
     return found
 
 
 def test_openings_are_counted(run: Runner) -> None:
     for count in (1, 2):
         found = backtest(run)
-        assert (found["test_openings"], found["ledger"]["entries"]) == (count, count)
+        assert (found["test_openings"], found["ledger"]["entries"]) == (count, count + 1)
     entries = trials.read(Path("trials.jsonl"))
-    assert [entry.event for entry in entries] == ["open-test"] * 2
+    assert [entry.event for entry in entries] == ["open-test", "result", "open-test"]
     assert entries[-1].hash == found["ledger"]["head"]
     assert backtest(run, "--split", "all")["test_openings"] == 3, "it holds the test bars too"
     assert "opened 3 times" in Path("out/report.html").read_text(encoding="utf-8")
@@ -59,4 +60,4 @@ def test_what_cannot_be_recorded_is_not_shown(tmp_path: Path, run: Runner) -> No
     ran = run("backtest", "policy.npz", "--data", "prices.csv", "--out", "other")
     assert_refused(ran, "trials.jsonl: cannot be ")
     assert not (tmp_path / "other").exists()
-    assert backtest(run, "--trials", "mine.jsonl")["ledger"]["entries"] == 1
+    assert backtest(run, "--trials", "mine.jsonl")["ledger"]["entries"] == 2

@@ -9,14 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eval_bridge import backtester
-from eval_bridge.backtest import write_backtest
-from eval_bridge.bundle import load_bundle
+from eval_bridge import backtester, steps
 from jaxtrade.envs.trading import TradingCore, make_env_params
 from jaxtrade.market import features as feature_room
 from jaxtrade.market import table as table_room
 from tests.helpers import worlds
-from tests.helpers.chain import BARS, Walk, backtest_lines, price_lines, untrained, walk_of
+from tests.helpers.chain import BARS, Walk, backtest_lines, evaluate_lines, price_lines, untrained, walk_of
 from tests.helpers.price_files import scale_cell
 
 BAR = 550  # in the test range, which is bars 511 to 599
@@ -99,15 +97,13 @@ def test_a_cell_of_the_training_range_moves_no_statistic_of_the_bundle(tmp_path:
 
 
 def test_the_report_rows(tmp_path: Path) -> None:
-    """Of equity.csv, trades.csv and orders.csv, the rows before the changed bar stay as they were, byte for byte."""
-    texts = []
+    """Of the tables by time, the rows before the changed bar stay as they were, byte for byte."""
+    texts, names = [], [f"{name}.csv" for name in ("equity", "orders", "positions", "rewards")]
     for factor in (1.0, 1.003):
-        result, benchmark = backtest_lines(tmp_path, scale_cell(price_lines(), BAR, "close", factor))
-        write_backtest(tmp_path / "out", load_bundle(tmp_path / "policy.npz"), result, benchmark, "test")
-        texts.append(
-            {name: (tmp_path / "out" / name).read_text().splitlines() for name in ("equity.csv", "orders.csv")}
-        )
-    day = str(result.table.time[BAR])
+        found = evaluate_lines(tmp_path, scale_cell(price_lines(), BAR, "close", factor))
+        found.write(tmp_path / "out")
+        texts.append({name: (tmp_path / "out" / name).read_text().splitlines() for name in names})
+    day = str(found.result.table.time[BAR])
     for name in texts[0]:
         old, new = ([line for line in text[name][1:] if line[: len(day)] < day] for text in texts)
         assert len(old) > 35
@@ -162,7 +158,7 @@ def next_row_of_the_market(patch: pytest.MonkeyPatch) -> None:
         act = real(policy, table, span._replace(first=span.first + 1, last=span.last + 1))
         return lambda bar, view: act(bar + 1 if bar + 1 < span.last else bar, view)
 
-    patch.setattr(backtester, "policy_actor", policy_actor)
+    patch.setattr(steps, "policy_actor", policy_actor)
 
 
 def mark_of_the_next_bar(patch: pytest.MonkeyPatch) -> None:

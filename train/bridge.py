@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from eval_bridge.bundle import load_bundle, save_bundle
+from eval_bridge.inference.feature_range import feature_range
 from eval_bridge.policy import make_policy
 from jaxtrade.market.scales import scaler_record
 from jaxtrade.market.sources import hidden
@@ -37,6 +38,7 @@ def write_bundle(path: Path, setup: Setup, table: MarketTable, params: Any, upda
         "market": table.config,
         "feature_names": table.feature_names,
         "scaler": scaler_record(table.scaler),
+        "feature_range": feature_range(table),
         "data": {
             "source": hidden(config.data),
             "sha256": table.data_hash,

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eval_bridge.spec import LOG_STD_SPAN as SPAN
+
 LOG_TWO_PI = 1.8378770664093453
 QUADRATURE = 16  # points of the squashed Gaussian's entropy
-SPAN = 3.0
 
 
 class Distribution(NamedTuple):

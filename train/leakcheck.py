@@ -26,8 +26,7 @@ def command(argv: list[str]) -> int:
     parser.add_argument("--data", help="bars to check on instead of those trained on")
     args = parser.parse(argv)
 
-    from eval_bridge.backtest import bundle_path
-    from eval_bridge.bundle import load_bundle
+    from eval_bridge.bundle import bundle_path, load_bundle
     from eval_bridge.market import load_market
     from eval_bridge.policy import make_policy
     from train.compilation import use_compilation_cache

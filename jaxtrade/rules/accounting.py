@@ -27,6 +27,7 @@ class Trade(NamedTuple):
     value: Array  # [..., S] signed value traded, at the market price
     lots: Array  # [..., S] signed lots traded
     costs: Costs  # [...]
+    fees: Array  # [..., S] commission and duty, by symbol
     closing_fees: Array  # [...] fees of what reduced a position
     realized: Array  # [...] profit over basis of what was reduced, before fees
 
@@ -83,14 +84,14 @@ def reduce_positions(
     kept = xp.where(closes, zero, basis * (left / xp.where(position != 0, position, one)))
     proceeds = xp.sum(-reducing - costs.impact, axis=-1)
     realized = proceeds - xp.sum(basis - kept, axis=-1)
-    costs = total(xp, costs)
+    fees, costs = costs.fees, total(xp, costs)
     after = account._replace(
         cash=account.cash + (proceeds - costs.fees),
         position=left,
         lots=xp.where(closes, zero, account.lots + lots),
         basis=kept,
     )
-    return Trade(after, reducing, lots, costs, costs.fees, realized)
+    return Trade(after, reducing, lots, costs, fees, costs.fees, realized)
 
 
 def affordable(xp: Namespace, account: Account, increasing: Array, params: RuleParams) -> Array:
@@ -133,14 +134,14 @@ def increase_positions(
     costs = trade_costs(xp, value, params)
     basis = account.basis + value + costs.impact
     spent = xp.sum(value + costs.impact, axis=-1)
-    costs = total(xp, costs)
+    fees, costs = costs.fees, total(xp, costs)
     after = account._replace(
         cash=account.cash - (spent + costs.fees),
         position=account.position + value,
         lots=account.lots + lots,
         basis=basis,
     )
-    return Trade(after, value, lots, costs, xp.zeros_like(spent), xp.zeros_like(spent))
+    return Trade(after, value, lots, costs, fees, xp.zeros_like(spent), xp.zeros_like(spent))
 
 
 def fill(
@@ -175,6 +176,7 @@ def fill(
         value,
         first.lots + then.lots,
         first.costs.plus(then.costs),
+        first.fees + then.fees,
         first.closing_fees,
         first.realized,
     )

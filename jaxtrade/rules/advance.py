@@ -108,6 +108,8 @@ def _record(xp: Namespace, before: Account, after: Account, night: Night, opened
         fill_value=opened.value,
         mark_value=closed.value,
         exit_value=night.exit_value,
+        fill_fees=opened.fees,
+        mark_fees=closed.fees,
         filled_lots=opened.lots,
         idle=after.idle,
         blocked=None,

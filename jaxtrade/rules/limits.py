@@ -46,7 +46,7 @@ def limit(
     dust, zero = DUST * equity, xp.zeros_like(account.position)
     unit = lot_value(xp, known.close, params) if lots else None
     if orders.all_in is not None:
-        orders = _nominal(xp, orders, account, equity, params)
+        orders = nominal(xp, orders, account, equity, params)
     parts = _split_at_zero(xp, orders, account, dust, unit, params)
     increasing = _cut(xp, parts.asked, xp.abs(account.position + parts.reducing), equity, params, short)
     uncut, more_lots = xp.abs(increasing) >= xp.abs(parts.asked) - dust, zero
@@ -75,7 +75,7 @@ def asks(tickets: Tickets) -> Array:
     return tickets.closes | (tickets.reducing != 0) | (tickets.increasing != 0)
 
 
-def _nominal(xp: Namespace, orders: Orders, account: Account, equity: Array, params: RuleParams) -> Orders:
+def nominal(xp: Namespace, orders: Orders, account: Account, equity: Array, params: RuleParams) -> Orders:
     """Give all-in orders a size at the close: what closes the other side, and the leverage limit beyond it."""
     sign, zero = xp.sign(orders.value), xp.zeros_like(account.position)
     held = xp.maximum(-sign * account.position, zero)

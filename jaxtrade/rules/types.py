@@ -140,6 +140,8 @@ class Record(NamedTuple):
     fill_value: Array  # [..., S] signed value traded at the open of t+1
     mark_value: Array  # [..., S] signed value liquidated at the close of t+1
     exit_value: Array  # [..., S] signed value closed by delisting, before recovery
+    fill_fees: Array  # [..., S] commission and duty of each symbol's trades at the open of t+1
+    mark_fees: Array  # [..., S] commission and duty of each symbol's liquidation at the close of t+1
     filled_lots: Array  # [..., S] signed lots traded at the open of t+1
     idle: Array  # [..., S] bars since the last fill
     blocked: Array  # [..., S] bool: ordered, but the open of t+1 was not valid

@@ -21,7 +21,7 @@ def test_the_peer_ends_with_the_same_equity(symbols: int, percent: float) -> Non
     peer = DequeBacktester(table, span, config, window=10)
     np.testing.assert_allclose(peer.run(actions), result.equity, rtol=1e-11)
     assert (len(peer.orders), len(peer.trades)) == (len(result.ledger.orders), len(result.ledger.trades))
-    profits = [sum(each["pnl"] for each in peer.trades), sum(each.profit for each in result.ledger.trades)]
+    profits = [sum(each["pnl"] for each in peer.trades), sum(each.profit + each.fees for each in result.ledger.trades)]
     assert profits[0] == pytest.approx(profits[1], rel=1e-9)
     assert peer.observation["window"].shape == (10, symbols * table.features.shape[-1])
     peer.sell *= 1.001

@@ -17,6 +17,8 @@ from jaxtrade.market.splits import Range
 from jaxtrade.market.table import MarketTable
 from tests.helpers.worlds import env_params, make_table, random_actions, walk
 
+pytestmark = pytest.mark.optimized
+
 WINDOW = 30
 CONFIG = EnvConfig(window=WINDOW)
 VIOLENT = EnvConfig(window=WINDOW, allow_short=True, max_leverage=3.0, trade_limit_percent=300.0)

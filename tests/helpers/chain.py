@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from eval_bridge.backtest import backtest_policy
-from eval_bridge.backtester import Backtest
-from eval_bridge.bundle import load_bundle
+from eval_bridge import steps
+from eval_bridge.backtester import Backtest, buy_and_hold
+from eval_bridge.bundle import Bundle, load_bundle
+from eval_bridge.evaluation import Evaluation, Options, evaluate
 from eval_bridge.market import load_market
-from eval_bridge.policy import make_policy
+from eval_bridge.policy import NumpyPolicy, make_policy
 from jaxtrade.envs.synthetic import random_bars
 from jaxtrade.envs.trading import make_env_params
 from jaxtrade.market.loading import load_table
@@ -100,8 +101,19 @@ def walk_of(result: Backtest) -> Walk:
 
 def backtest_lines(folder: Path, lines: list[str], split: str = "test") -> tuple[Backtest, Backtest]:
     """Write the file and the bundle, read both, trade; return the policy's backtest and buy and hold."""
+    policy, bundle, market = written(folder, lines)
+    span, env = market.span(split), bundle.manifest.env
+    return steps.trade(policy, market, span, env, Options()), buy_and_hold(market, span, env)
+
+
+def evaluate_lines(folder: Path, lines: list[str], split: str = "test") -> Evaluation:
+    """Write the file and the bundle, read both, trade; return all that is said about it."""
+    return evaluate(*written(folder, lines), split)
+
+
+def written(folder: Path, lines: list[str]) -> tuple[NumpyPolicy, Bundle, MarketTable]:
+    """Write the file and the bundle, and read both."""
     data = write_lines(folder / "prices.csv", lines)
     (folder / "policy.npz").write_bytes(bundle_bytes())
     bundle = load_bundle(folder / "policy.npz")
-    market = load_market(bundle.manifest, str(data))
-    return backtest_policy(make_policy(bundle), bundle.manifest.env, market, split)
+    return make_policy(bundle), bundle, load_market(bundle.manifest, str(data))

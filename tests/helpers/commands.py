@@ -8,10 +8,16 @@ from typing import Any, NamedTuple
 import pytest
 
 import eval_bridge.backtest
+import eval_bridge.compare
 import train.export
 import train.ppo
 
-MAINS = {"ppo": train.ppo.main, "export": train.export.main, "backtest": eval_bridge.backtest.main}
+MAINS = {
+    "ppo": train.ppo.main,
+    "export": train.export.main,
+    "backtest": eval_bridge.backtest.main,
+    "compare": eval_bridge.compare.main,
+}
 
 
 class Ran(NamedTuple):

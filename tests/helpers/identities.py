@@ -38,6 +38,9 @@ def check_costs(moment: Moment) -> None:
     closing = summed(costs_of(at.reduced, moment.params), closed)
     near(record.closing_fees, closing.commission + closing.duty, scale, "closing fees")
     near(record.fees, wanted.commission + wanted.duty, scale, "fees")
+    opened = costs_of(at.reduced, moment.params).fees + costs_of(at.added, moment.params).fees
+    near(record.fill_fees, opened, scale[..., None], "fees of the fills, by symbol")
+    near(record.mark_fees, closed.fees, scale[..., None], "fees of the liquidations, by symbol")
 
 
 def check_profit(moment: Moment) -> None:

@@ -25,7 +25,8 @@ def record_of(pnl: Any, equity: Any = 1.0, **fields: Any) -> Record:
     pnl = np.asarray(pnl, float)
     zero, symbols = np.zeros_like(pnl), np.zeros((*pnl.shape, 2))
     base: dict[str, Any] = dict.fromkeys(Record._fields, zero) | {"costs": Costs(zero, zero, zero, zero)}
-    base |= dict.fromkeys(("fill_value", "mark_value", "exit_value", "filled_lots", "idle"), symbols)
+    by_symbol = ("fill_value", "mark_value", "exit_value", "fill_fees", "mark_fees", "filled_lots", "idle")
+    base |= dict.fromkeys(by_symbol, symbols)
     base |= dict.fromkeys(("blocked", "rejected"), symbols > 0) | dict.fromkeys(("called", "ruined"), zero > 0)
     base |= {"equity_before": zero + equity, "equity": equity + pnl, "pnl": pnl}
     return Record(**base | {name: np.asarray(value) for name, value in fields.items()})

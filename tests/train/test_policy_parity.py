@@ -36,6 +36,8 @@ from train.lstm import Form, Kernels, lstm
 from train.networks import init_params, lane_windows
 from train.networks import make_policy as make_network
 
+pytestmark = pytest.mark.optimized
+
 LOG = logging.getLogger(__name__)
 LIMIT, EQUITY = 1e-5, 2e-5
 

@@ -19,6 +19,7 @@ import yaml
 
 from eval_bridge import backtest
 from eval_bridge.bundle import Bundle, load_bundle
+from eval_bridge.evaluation import evaluate
 from eval_bridge.market import load_market
 from eval_bridge.policy import make_policy
 from jaxtrade.envs.synthetic import random_bars
@@ -227,12 +228,13 @@ def test_the_backtest_of_a_run(place: Place, capsys: pytest.CaptureFixture[str])
     assert backtest.command([str(place.folder / "whole")]) == 0
     folder = place.folder / "whole" / "backtest" / "test"
     assert {path.name for path in folder.iterdir()} == {
-        *("metrics.json", "equity.csv", "trades.csv", "orders.csv", "report.html"),
+        *("metrics.json", "provenance.json", "report.html", "plots"),
+        *(f"{name}.csv" for name in ("equity", "baselines", "trades", "orders", "positions", "rewards")),
     }
     metrics = json.loads((folder / "metrics.json").read_text(), parse_constant=no_constant)
     rows = rows_of(folder / "equity.csv")
-    assert len(rows) == metrics["bars"] + 1
-    np.testing.assert_allclose(float(rows[-1]["equity"]), metrics["final_equity"], rtol=1e-12)
+    assert len(rows) == metrics["calendar"]["bars"] + 1
+    np.testing.assert_allclose(float(rows[-1]["equity"]), metrics["policy"]["final_equity"], rtol=1e-12)
     assert "Final equity" in capsys.readouterr().out
     page = (folder / "report.html").read_text()
     check_page(page)
@@ -241,12 +243,13 @@ def test_the_backtest_of_a_run(place: Place, capsys: pytest.CaptureFixture[str])
 
 
 def check_page(page: str) -> None:
-    """Assert that a page refers to nothing outside itself and runs nothing."""
-    assert "<script" not in page.lower()
+    """Assert that a page refers to nothing outside itself, and runs nothing but the scripts that it names by hash."""
+    assert "default-src &#x27;none&#x27;; script-src &#x27;sha256-" in page
+    page = re.sub(r"<script[ >].*?</script>", "", page, flags=re.DOTALL)
     assert "javascript:" not in page.lower()
     outside = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?\s*(?:https?:)?//[^\s"')>]*""", page)
     assert not outside, outside
-    assert not re.findall(r"<(?:link|iframe|object|embed|base)\b", page)
+    assert not re.findall(r"<(?:iframe|object|embed|base)\b", page)
     for reference in re.findall(r"""\s(?:src|href|xlink:href)\s*=\s*["']([^"']*)""", page):
         assert reference.startswith(("#", "data:")), reference
 
@@ -259,12 +262,14 @@ def test_a_backtest_of_nothing_but_holding_has_valid_json(place: Place, tmp_path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("eval_bridge.policy.GOLDEN_TOLERANCE", np.inf)
         policy = make_policy(bundle._replace(params=still))
-    result, hold = backtest.backtest_policy(policy, bundle.manifest.env, market, "test")
-    backtest.write_backtest(tmp_path, bundle, result, hold, "test")
+    evaluate(policy, bundle, market, "test").write(tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=no_constant)
-    assert metrics["fills"] == 0
-    assert metrics["win_rate"] is None
-    assert metrics["sharpe"] is None
+    figures = metrics["policy"]
+    assert figures["fills"] == 0
+    assert figures["hit_rate"] is None
+    assert figures["sharpe"] is None
+    assert {"hit_rate", "sharpe"} <= set(metrics["undefined"])
+    assert metrics["honesty"]["verdict"] == "no evidence of skill: p = 1 (it never traded)"
     check_page((tmp_path / "report.html").read_text())
 
 

@@ -11,8 +11,8 @@ from eval_bridge.report import render_comparison, render_report
 from tests.helpers import browser
 from tests.helpers.report_cases import comparison, evaluation
 
-CASES = ("panel", "one", "hostile", "comparison")
-MORE = ("single", "ruin", "cash", "long")
+CASES = ("panel", "hostile", "comparison")
+MORE = ("one", "single", "ruin", "cash", "long")
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,9 @@ def panel(driver: Any, folder: Path) -> Any:
     return driver
 
 
-def faults(driver: Any) -> dict[str, list[str]]:
-    """What is wrong with the page that is shown."""
-    browser.draw(driver)
+def faults(driver: Any, seconds: float = 6.0) -> dict[str, list[str]]:
+    """What is wrong with the page that is shown; each plot has its seconds."""
+    browser.draw(driver, seconds=seconds)
     found = {
         "console": browser.console_errors(driver),
         "requests": browser.requests(driver),
@@ -75,7 +75,7 @@ def test_a_request_an_error_and_a_missing_plot_are_noticed(driver: Any, folder: 
     path = folder / "planted.html"
     path.write_text(page, encoding="utf-8")
     browser.open_page(driver, path)
-    found = faults(driver)
+    found = faults(driver, seconds=1.0)
     assert found["requests"] == ["http://127.0.0.1:9/lib.js"]
     assert any("planted" in line for line in found["console"])
     assert found["empty"] == ["drawdown"]

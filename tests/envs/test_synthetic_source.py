@@ -18,6 +18,8 @@ from jaxtrade.market.sources.synthetic import COLUMNS, increments, read
 from jaxtrade.market.sources.synthetic_spec import LIMITS, parse_spec, times
 from tests.helpers.price_files import csv_lines
 
+pytestmark = pytest.mark.optimized  # compared with what another process compiled
+
 WRONG = {
     "gmb": "Did you mean 'gbm'?",
     "": "is no kind",

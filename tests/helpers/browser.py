@@ -48,22 +48,23 @@ def open_page(driver: Any, path: Path) -> None:
     driver.get_log("browser")
     driver.get_log("performance")
     driver.get(path.as_uri())
+    wait_for(driver, "return document.readyState === 'complete' && location.protocol === 'file:'")
 
 
-def draw(driver: Any, places: str = "[data-chart]") -> None:
-    """Bring plots into view, one after the other, each until it is drawn or six seconds have passed."""
+def draw(driver: Any, places: str = "[data-chart]", seconds: float = 6.0) -> None:
+    """Bring plots into view, one after the other, each until it is drawn or its seconds have passed."""
     script = """
       const done = arguments[arguments.length - 1];
       (async () => {
         for (const place of document.querySelectorAll(arguments[0])) {
           place.scrollIntoView({block: "center", behavior: "instant"});
-          for (let n = 0; n < 300 && !place.querySelector(".main-svg"); n++) {
+          for (let n = 0; n < 50 * arguments[1] && !place.querySelector(".main-svg"); n++) {
             await new Promise((resolve) => setTimeout(resolve, 20));
           }
         }
         done();
       })();"""
-    driver.execute_async_script(script, places)
+    driver.execute_async_script(script, places, seconds)
 
 
 def console_errors(driver: Any) -> list[str]:
@@ -114,7 +115,7 @@ def click(driver: Any, selector: str) -> None:
     target.click()
 
 
-def wait_for(driver: Any, script: str, unlike: Any = None, seconds: float = 3.0) -> Any:
+def wait_for(driver: Any, script: str, unlike: Any = None, seconds: float = 10.0) -> Any:
     """Return what a script returns as soon as it is something, and unlike a value; in the end, whatever it is."""
     end = time.monotonic() + seconds
     while True:

@@ -50,7 +50,7 @@ CASES = {
 
 
 LATER = (
-    "lstm, discrete9",
+    "lstm, continuous",
     "lstm, panel",
     "mlp, continuous",
     "mlp, panel",

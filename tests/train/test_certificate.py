@@ -21,8 +21,6 @@ from train import certificate as room
 from train import parity
 from train.parity import Bars, compare_steps
 
-pytestmark = pytest.mark.optimized
-
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:

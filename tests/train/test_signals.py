@@ -30,6 +30,8 @@ from tests.helpers.fake_job import fake_job, fake_config
 from train import ppo
 from train.run import leave
 
+pytestmark = pytest.mark.optimized  # compared with what another process compiled
+
 real, run = fake_runs.compiled(), Path(sys.argv[1])
 slow = fake_job(fake_config(), work=2 * 10**9)
 late = []

@@ -94,7 +94,7 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
     "eval_bridge/honesty": bridge("honesty_sharpe", "honesty_shift", "honesty_baselines", "honesty_bootstrap"),
     "jaxtrade/trials.py": (PLAIN, "tests/test_trial_results.py"),
     "eval_bridge/policy.py": ("tests/train/test_policy_odds.py",),
-    **{f"eval_bridge/{name}.py": bridge(name) for name in ("stress", "stochastic", "compare", "files")},
+    **{f"eval_bridge/{name}.py": bridge(name) for name in ("stress", "stochastic", "compare")},
     "eval_bridge/ensemble.py": bridge("ensemble"),
     "eval_bridge/rewards.py": bridge("reward_view"),
     "eval_bridge/stateful_env.py": bridge("stateful_env"),
@@ -142,7 +142,7 @@ class Witness:
         files = [Path(file) for module in ours if (file := getattr(module, "__file__", None))]
         if strangers := [str(file) for file in files if not file.is_relative_to(self.house)]:
             self.trouble, self.complaint = "imported from elsewhere", " ".join(strangers)
-        if not any(self.house / name in files for name in ("jaxtrade/rules/advance.py", "jaxtrade/config/kinds.py")):
+        if not any(file.is_relative_to(self.house / package) for file in files for package in PACKAGES):
             self.trouble = self.trouble or "nothing of ours was imported"
 
 

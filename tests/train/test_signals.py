@@ -22,6 +22,8 @@ from train.compilation import Compilations
 from train.run import Outcome, train
 from train.signals import Abandoned, Stop, call_aside, stop_signals
 
+pytestmark = pytest.mark.optimized  # compared with what another process compiled
+
 SLOW = """
 import sys
 from pathlib import Path
@@ -29,8 +31,6 @@ from tests.helpers import fake_runs
 from tests.helpers.fake_job import fake_job, fake_config
 from train import ppo
 from train.run import leave
-
-pytestmark = pytest.mark.optimized  # compared with what another process compiled
 
 real, run = fake_runs.compiled(), Path(sys.argv[1])
 slow = fake_job(fake_config(), work=2 * 10**9)

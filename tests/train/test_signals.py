@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
 
 from tests.helpers.fake_job import fake_config
@@ -21,8 +22,6 @@ from train.checkpoint import saved_updates
 from train.compilation import Compilations
 from train.run import Outcome, train
 from train.signals import Abandoned, Stop, call_aside, stop_signals
-
-pytestmark = pytest.mark.optimized  # compared with what another process compiled
 
 SLOW = """
 import sys
@@ -53,7 +52,12 @@ sys.exit(ppo.main())
 
 def start_slow(run: Path) -> subprocess.Popen[str]:
     """Start a run whose sixth update takes minutes, and wait until it is under way."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    quick = str(int(jax.config.read("jax_disable_most_optimizations")))  # its figures are compared with ours
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": quick,
+    }
     command = [sys.executable, "-c", SLOW, str(run)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None

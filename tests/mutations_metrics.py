@@ -56,8 +56,8 @@ a market of other dates: its end for its beginning
 # eval_bridge/metrics/activity.py
 
 shorts taken off: net exposure for gross
-- gross = np.array([np.sum(np.abs(step.account.position)) for step in result.steps])
-+ gross = np.array([np.sum(step.account.position) for step in result.steps])
+- gross = np.sum(np.abs(result.accounts.position), axis=-1)
++ gross = np.sum(result.accounts.position, axis=-1)
 
 # eval_bridge/metrics/trades.py
 

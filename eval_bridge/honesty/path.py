@@ -36,8 +36,7 @@ def path_of(result: Backtest) -> Path:
     """
     bars, symbols = len(result.history), len(result.table.symbols)
     span = Range(result.span.first, result.span.first + bars)
-    after = np.array(result.history.column("position"), np.float64).reshape(bars, symbols)
-    fill = np.array(result.history.column("fill_value"), np.float64).reshape(bars, symbols)
+    after, fill = result.accounts.position, result.records.fill_value
     equity = result.equity / result.capital
     before = np.concatenate([np.zeros((1, symbols)), after[:-1]])
     gap = np.asarray(result.table.outcome.gap)[span.first : span.last]
@@ -47,6 +46,6 @@ def path_of(result: Backtest) -> Path:
         returns=returns_of(result.equity),
         intended=np.where(fill != 0, intended, np.nan),
         held=after / equity[1:, None],
-        turnover=np.array(result.history.column("turnover"), np.float64).reshape(bars),
-        ruined=bool(np.any(result.history.column("ruined"))),
+        turnover=result.records.turnover,
+        ruined=bool(np.any(result.records.ruined)),
     )

@@ -40,7 +40,7 @@ def turnover_per_year(turnover: FloatArray, time: TimeArray) -> float:
 
 def activity_figures(result: "Backtest") -> dict[str, float]:
     """Return exposure, turnover and the counts of fills, refusals and ruin."""
-    gross = np.array([np.sum(np.abs(step.account.position)) for step in result.steps])
+    gross = np.sum(np.abs(result.accounts.position), axis=-1)
     return {
         "exposure": exposure(gross, result.equity[1:] / result.capital),
         "time_in_market": time_in_market(gross),

@@ -21,7 +21,7 @@ from train.losses import Batch, normalize_advantages, ppo_loss
 from train.networks import Policy, init_params, make_policy
 from train.optimizer import apply_gradients, make_optimizer
 from train.parts import mean_in_parts
-from train.schedules import Knobs, knobs_at
+from train.schedules import Knobs, hyper_of, knobs_at
 
 
 class Trajectory(NamedTuple):
@@ -96,7 +96,8 @@ class NumpyPPO:
         optimizer = make_optimizer(config.ppo)
         self.brain = brain = Brain(policy, distribution, optimizer, config.ppo, symbols, features)
         self.length, self.samples = config.ppo.rollout_length, config.samples
-        self.knobs: Callable = jax.jit(lambda update: knobs_at(config.ppo, update, config.updates, jnp.float32))
+        hyper = hyper_of(config.ppo, config.updates)
+        self.knobs: Callable = jax.jit(lambda update: knobs_at(config.ppo, hyper, update, jnp.float32))
         self.done = 0
         self.env = NumpyEnv(market_of(table, table.ranges["train"]), rules_of(config.env), config.num_envs)
         self.key, key_params = jax.random.split(jax.random.key(config.seed))

@@ -13,11 +13,14 @@ from eval_bridge.inference.asof import Asked, AsOf, Date, market_as_of
 from eval_bridge.inference.feature_range import require_inside
 from eval_bridge.inference.holdings import Holdings, holdings_of, read_account
 from eval_bridge.inference.recommend import TOP, Recommendations, recommend
-from eval_bridge.market import policy_sha256
+from eval_bridge.market import load_market, policy_sha256
+from eval_bridge.relay import load_relay, require_test
 from eval_bridge.spec import Manifest
+from eval_bridge.turns import is_relay
 from jaxtrade import trials
 from jaxtrade.config import LoadConfig
 from jaxtrade.market.sources import hidden
+from jaxtrade.market.table import MarketTable
 from jaxtrade.rules import Account
 
 if TYPE_CHECKING:
@@ -32,21 +35,26 @@ class Policy:
     """A trained policy, or several seeds of one as an ensemble."""
 
     def __init__(self, loaded: Loaded) -> None:
-        self.policy, self.bundles, self.paths = loaded
+        self.policy, self.bundles, self.paths, _ = loaded
+        self._programme: tuple[Path, bool] | None = None  # folder of its relay, and whether uncertified legs may trade
         self.latest: Recommendations | None = None
 
     @classmethod
     def load(cls, path: str | Path, allow_uncertified: bool = False) -> "Policy":
-        """Load a bundle, a run's folder, or a folder of seeds.
+        """Load a bundle, a run's folder, a folder of seeds, or a programme's.
+
+        Of a programme the newest policy is asked, and all of them are backtested, each in its turn.
 
         Args:
-            path: A `policy.npz`, the folder of a run, or a folder that holds several of either.
+            path: A `policy.npz`, the folder of a run or of a programme, or a folder that holds several of either.
             allow_uncertified: Take bundles without a parity certificate.
 
         Raises:
             InputError: A bundle is missing, damaged or uncertified, or the seeds do not belong together.
         """
-        return cls(load_policy(Path(path), allow_uncertified))
+        made = cls(load_policy(Path(path), allow_uncertified))
+        made._programme = (Path(path), allow_uncertified) if is_relay(Path(path)) else None
+        return made
 
     @property
     def manifest(self) -> Manifest:
@@ -103,7 +111,8 @@ class Policy:
         """Trade a range of the data and judge the result, as `python -m eval_bridge.backtest` does.
 
         Args:
-            split: train, validation, test or all; ranges with test bars are recorded in the trial ledger.
+            split: train, validation, test or all; ranges with test bars are recorded in the trial ledger. Of a
+                programme only test.
             data: Another source than that of training.
             load: How that is read.
             **options: Fields of `eval_bridge.evaluation.Options`: lots, delay, costs, stochastic, stress.
@@ -112,13 +121,21 @@ class Policy:
             InputError: The data is refused, or the range holds no decision.
         """
         from eval_bridge.evaluation import Options, check_options, evaluate
-        from eval_bridge.market import load_market, open_range
+        from eval_bridge.market import open_range
 
         chosen = Options(**options)
-        table = load_market(self.manifest, data, load)
+        loaded, table = self._traded(split, data, load)
         check_options(chosen, self.manifest.env, len(table.symbols))
-        opened = open_range(trials.ledger_path(self.paths[0]), self.paths, table, split)
-        return evaluate(self.policy, self.bundles, table, split, chosen, opened)
+        opened = open_range(trials.ledger_path(loaded.paths[0]), loaded.files, table, split)
+        return evaluate(loaded.policy, loaded.bundles, table, split, chosen, opened)
+
+    def _traded(self, split: str, data: str | None, load: LoadConfig | None) -> tuple[Loaded, MarketTable]:
+        """Return what is backtested, and its market."""
+        if self._programme is None:
+            return Loaded(self.policy, self.bundles, self.paths), load_market(self.manifest, data, load)
+        folder, allow_uncertified = self._programme
+        require_test(folder, split)
+        return load_relay(folder, allow_uncertified, data, load)
 
     def _about(self, source: str) -> dict[str, str]:
         seeds = f"{len(self.paths)} seeds of " if len(self.paths) > 1 else ""

@@ -18,7 +18,9 @@ from jaxtrade.market.flags import add_load_flags, load_config
 from jaxtrade.market.splits import SPLITS
 
 if TYPE_CHECKING:
+    from eval_bridge.ensemble import Loaded
     from eval_bridge.evaluation import Evaluation, Options, Watch
+    from jaxtrade.market.table import MarketTable
 
 PROG = "python -m eval_bridge.backtest"
 MISMATCH = 3  # exit code: the backtester contradicts itself
@@ -51,7 +53,7 @@ def command(argv: list[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser(PROG, "Replay a policy in the stateful float64 backtester, and judge what it did.")
     add = parser.add_argument
-    add("policy", help="a run's folder, a policy.npz, or a folder of several runs (seeds), which act as one")
+    add("policy", help="a run's folder, a policy.npz, a folder of several runs (seeds), or a programme's")
     add("--data", help="bars to trade instead of those trained on; normalised as in training")
     add("--split", choices=SPLITS, default="test", help="range to trade (default: %(default)s)")
     add("--out", help="folder to write to (default: RUN/backtest/SPLIT)")
@@ -69,27 +71,41 @@ def _parser() -> CommandParser:
 
 def _evaluate(args: argparse.Namespace) -> "tuple[Evaluation, Path]":
     """Return the evaluation that the arguments ask for, and the folder that it goes to."""
-    from eval_bridge.ensemble import load_policy
     from eval_bridge.evaluation import check_options, evaluate
     from eval_bridge.files import require_writable
-    from eval_bridge.market import load_market, open_range
+    from eval_bridge.market import open_range
 
     options = _options(args)
-    loaded = load_policy(Path(args.policy), args.allow_uncertified)
-    manifest = loaded.bundles[0].manifest
-    table = load_market(manifest, args.data, load_config(args, manifest.market.load))
-    check_options(options, manifest.env, len(table.symbols))
+    loaded, table = _load(args)
+    check_options(options, loaded.bundles[0].manifest.env, len(table.symbols))
     folder = Path(args.out) if args.out else home(Path(args.policy)) / "backtest" / args.split
     table.span(args.split)
     require_writable(folder)
     ledger = Path(args.trials) if args.trials else trials.ledger_path(loaded.paths[0])
-    opened = open_range(ledger, loaded.paths, table, args.split)
+    opened = open_range(ledger, loaded.files, table, args.split)
     with progress() as watch:
         return evaluate(loaded.policy, loaded.bundles, table, args.split, options, opened, watch), folder
 
 
+def _load(args: argparse.Namespace) -> "tuple[Loaded, MarketTable]":
+    """Return the policy, or the relay of a programme's, and its market."""
+    from eval_bridge.ensemble import load_policy
+    from eval_bridge.market import load_market
+    from eval_bridge.relay import load_relay, require_test
+    from eval_bridge.turns import is_relay
+
+    path = Path(args.policy)
+    loaded = load_policy(path, args.allow_uncertified)
+    manifest = loaded.bundles[0].manifest
+    load = load_config(args, manifest.market.load)
+    if not is_relay(path):
+        return loaded, load_market(manifest, args.data, load)
+    require_test(path, args.split)
+    return load_relay(path, args.allow_uncertified, args.data, load)
+
+
 def home(policy: Path) -> Path:
-    """Return the folder of a run, of an ensemble, or that a bundle lies in."""
+    """Return the folder of a run, of an ensemble, of a programme, or that a bundle lies in."""
     return policy if policy.is_dir() else policy.parent
 
 

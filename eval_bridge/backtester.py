@@ -12,7 +12,7 @@ from eval_bridge.books.booking import Books
 from eval_bridge.books.ledger import Ledger, LotMethod, Mismatch
 from eval_bridge.history import Backtest, History, Leaves, Step
 from eval_bridge.policy import NumpyPolicy
-from eval_bridge.straight_line.rows import make_rules
+from eval_bridge.straight_line.rows import Rules, make_rules
 from eval_bridge.straight_line.write import leaves
 from jaxtrade.assemble import rule_book, rule_params
 from jaxtrade.config import EnvConfig
@@ -37,13 +37,22 @@ __all__ = [
     "policy_actor",
     "replay_actor",
     "run_backtest",
+    "written_rules",
 ]
 
 
 class Engine:
     """One account on its way through a range, decision by decision; `run_backtest` is a loop over it."""
 
-    def __init__(self, table: MarketTable, span: Range, config: EnvConfig, *, lots: LotMethod = "fifo") -> None:
+    def __init__(
+        self,
+        table: MarketTable,
+        span: Range,
+        config: EnvConfig,
+        *,
+        lots: LotMethod = "fifo",
+        rules: Rules | None = None,
+    ) -> None:
         """Open the account at the close of the first bar.
 
         Args:
@@ -51,12 +60,11 @@ class Engine:
             span: Decisions to take.
             config: The rules.
             lots: Which lots a trade closes: the oldest, the newest, or all at their average cost.
+            rules: As `written_rules` gives them, for several backtests under one configuration; written when None.
         """
         self.table, self.span, self.config, self.lots = table, span, config, lots
-        params = rule_params(config, table.symbols)
-        row = market_row(table, span.first)
-        self._rules = rules = make_rules(rule_book(config), params, *row, discrete=config.choices is not None)
-        self._books = Books(table, span, params, rules, lots)
+        self._rules = rules = rules or written_rules(table, span.first, config)
+        self._books = Books(table, span, rules.params, rules, lots)
         self._history, self._state = History(rules), rules.start
         self._rows = market_rows(table, span, rules.floats)
         self._view: AccountView | None = None
@@ -132,6 +140,7 @@ def run_backtest(
     *,
     lots: LotMethod = "fifo",
     watch: Callable[[int], None] | None = None,
+    rules: Rules | None = None,
 ) -> Backtest:
     """Trade one account through a range.
 
@@ -142,11 +151,12 @@ def run_backtest(
         actor: Asked at the close of every bar, with the account as it then stands.
         lots: Which lots a trade closes: the oldest, the newest, or all at their average cost.
         watch: Told the number of decisions taken, now and then and at the end.
+        rules: As `Engine` takes them.
 
     Raises:
         Mismatch: The ledger and the rule book disagree.
     """
-    engine, told = Engine(table, span, config, lots=lots), span.first
+    engine, told = Engine(table, span, config, lots=lots, rules=rules), span.first
     while not engine.over:
         bar = engine.bar
         engine.advance(*actor(bar, engine.view()))
@@ -154,6 +164,12 @@ def run_backtest(
             watch(bar - span.first + 1)
             told = bar
     return engine.result()
+
+
+def written_rules(table: MarketTable, bar: int, config: EnvConfig) -> Rules:
+    """Return the rules of a configuration, written out for the market's symbols with a bar of it as the example."""
+    row, discrete = market_row(table, bar), config.choices is not None
+    return make_rules(rule_book(config), rule_params(config, table.symbols), *row, discrete=discrete)
 
 
 def market_row(table: MarketTable, bar: int | npt.NDArray[np.intp]) -> tuple[Known, Outcome]:

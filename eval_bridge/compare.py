@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from eval_bridge.turns import OUT_OF_SAMPLE
 from jaxtrade.command import CommandParser
 from jaxtrade.errors import InputError, run_command
 from jaxtrade.market.splits import SPLITS
@@ -79,12 +80,14 @@ def _parser() -> CommandParser:
 
 
 def backtest_folder(path: Path, split: str) -> Path:
-    """Return the folder of a backtest: the path itself, or that of a run's range.
+    """Return the folder of a backtest: the path itself, or that of a run's range, or of a programme.
 
     Raises:
         InputError: There is none.
     """
-    for folder in (path, path / "backtest" / split):
+    places = [path, path / "backtest" / split]
+    places += [path / OUT_OF_SAMPLE] if split == "test" else []
+    for folder in places:
         if (folder / "metrics.json").is_file():
             return folder
     remedy = f"Run python -m eval_bridge.backtest {path} --split {split}"
@@ -94,6 +97,8 @@ def backtest_folder(path: Path, split: str) -> Path:
 def run_folder(folder: Path) -> Path:
     """Return the run that a backtest's folder lies in, or that folder."""
     folder = folder.resolve()
+    if folder.name == OUT_OF_SAMPLE:
+        return folder.parent
     return folder.parent.parent if folder.parent.name == "backtest" else folder
 
 

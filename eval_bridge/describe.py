@@ -3,10 +3,12 @@
 import platform
 from dataclasses import asdict
 from importlib import metadata
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import jaxtrade
 from eval_bridge.evaluation import AS_TRAINED, Options
+from eval_bridge.inference.asof import time_text
 from jaxtrade.market.sources import hidden
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from eval_bridge.backtester import Backtest
     from eval_bridge.market import Opened
+    from eval_bridge.relay import Leg
     from eval_bridge.spec import Manifest
     from jaxtrade.config import CostConfig
     from jaxtrade.market.table import MarketTable
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 LEDGER_ROW = "trial ledger"  # the one row that differs from run to run
 LIBRARIES = ("numpy", "pandas", "scipy", "arch")
 CONFIG = {"network", "env", "market", "feature_names", "seed", "update", "validations"}
+ALONE = ("seed", "update", "validations")  # of those, what each policy has of its own
 
 
 def describe(manifest: "Manifest", result: "Backtest", split: str, options: Options = AS_TRAINED) -> dict[str, str]:
@@ -51,9 +55,15 @@ def describe(manifest: "Manifest", result: "Backtest", split: str, options: Opti
 
 
 def describe_all(
-    manifests: "Sequence[Manifest]", result: "Backtest", split: str, options: Options = AS_TRAINED
+    manifests: "Sequence[Manifest]",
+    result: "Backtest",
+    split: str,
+    options: Options = AS_TRAINED,
+    legs: "Sequence[Leg]" = (),
 ) -> dict[str, str]:
-    """Return what was run, of several seeds that act as one too."""
+    """Return what was run, of several seeds that act as one, or of the legs of a relay, too."""
+    if legs:
+        return describe(manifests[0], result, split, options) | relay_text(manifests, result.table, legs)
     rows = [describe(manifest, result, split, options) for manifest in manifests]
     if len(rows) > 1:
         each = "; ".join(f"seed {manifest.seed}, update {manifest.update}" for manifest in manifests)
@@ -61,6 +71,39 @@ def describe_all(
         for name in (name for name in rows[0] if name.startswith(("parity", "leak"))):
             rows[0][name] = "; ".join(dict.fromkeys(row.get(name, "none") for row in rows))
     return rows[0]
+
+
+def relay_text(manifests: "Sequence[Manifest]", table: "MarketTable", legs: "Sequence[Leg]") -> dict[str, str]:
+    """Return the rows that tell of all legs of a relay: the policies, and the worst of their certificates."""
+    each = (
+        f"from {time_text(table.time[leg.first])} seed {manifest.seed}, update {manifest.update}"
+        for leg, manifest in zip(legs, manifests, strict=True)
+    )
+    uncertified = "; ".join(dict.fromkeys(manifest.uncertified for manifest in manifests if manifest.uncertified))
+    together = SimpleNamespace(
+        certificate=worst([manifest.certificate for manifest in manifests]),
+        leaks=worst([manifest.leaks for manifest in manifests]),
+        uncertified=uncertified,
+    )
+    text = f"relay of {len(legs)}, deterministic, each out of sample until the next takes over: {'; '.join(each)}"
+    return {"policy": text, **certificate_text(together), "leak check": leak_text(together)}
+
+
+def worst(records: "Sequence[Any]") -> Any:
+    """Return one record for certificates or leak checks: counts added up, the largest of the errors; None lacks one."""
+    if None in records:
+        return None
+    fields = {name: [getattr(record, name) for record in records] for name in type(records[0]).model_fields}
+    return records[0].model_copy(update={name: _together(values) for name, values in fields.items()})
+
+
+def _together(values: list[Any]) -> Any:
+    """Return counts and findings added up, the largest of other numbers, and the first text."""
+    if isinstance(values[0], tuple):
+        return tuple(dict.fromkeys(finding for findings in values for finding in findings))
+    if isinstance(values[0], int):
+        return sum(values)
+    return max(values) if isinstance(values[0], float) else values[0]
 
 
 def data_warning(manifest: "Manifest", table: "MarketTable") -> str | None:
@@ -141,11 +184,15 @@ def changed_text(trained: "CostConfig", options: Options) -> str:
     return "".join(f"; {name} was {before[name]} in training" for name in options.costs)
 
 
-def config_text(manifest: "Manifest") -> str:
-    """Return what the bundle was trained with, as YAML."""
+def config_text(manifests: "Sequence[Manifest]", legs: "Sequence[Leg]" = ()) -> str:
+    """Return what the bundle was trained with, as YAML; of a relay, what its legs have in common."""
     import yaml
 
-    text: str = yaml.safe_dump(manifest.model_dump(mode="json", include=CONFIG), sort_keys=False, width=100)
+    record = manifests[0].model_dump(mode="json", include=CONFIG)
+    if legs:
+        record = {name: value for name, value in record.items() if name not in ALONE}
+        del record["market"]["split"]
+    text: str = yaml.safe_dump(record, sort_keys=False, width=100)
     return text
 
 
@@ -167,3 +214,13 @@ def provenance(
         "versions_of_training": manifests[0].versions,
         **(opened.facts(result.table.data_hash) if opened is not None else {}),
     }
+
+
+def legs_of(legs: "Sequence[Leg]", table: "MarketTable") -> dict[str, Any]:
+    """Return the legs of a relay: file, its hash, and the bars of the first and the last decision."""
+    times = [[str(table.time[bar]) for bar in (leg.first, leg.last - 1)] for leg in legs]
+    rows = [
+        {"bundle": leg.bundle, "sha256": leg.sha256, "first": first, "last": last}
+        for leg, (first, last) in zip(legs, times, strict=True)
+    ]
+    return {"legs": rows} if legs else {}

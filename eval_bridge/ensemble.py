@@ -1,6 +1,6 @@
 """Several seeds of one training, asked together: mean probabilities or mean actions, and how far the seeds agree."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,10 +9,13 @@ import numpy.typing as npt
 
 from eval_bridge.bundle import NAME, Bundle, bundle_path, load_bundle, require_certificate
 from eval_bridge.policy import Bars, Decision, FloatArray, NumpyPolicy, Odds, make_policy, softmax
+from eval_bridge.spec import Manifest
+from eval_bridge.turns import is_relay, read_turns
 from jaxtrade.errors import InputError
 from jaxtrade.rules import AccountView
 
 SHARED = ("env", "network", "market", "feature_names", "scaler")  # fields of the manifest that seeds have in common
+ONE_CONFIGURATION = "An ensemble is made of seeds of one configuration on the same data"
 
 
 class Ensemble(NumpyPolicy):
@@ -80,10 +83,18 @@ class Loaded(NamedTuple):
     policy: NumpyPolicy  # of several seeds an Ensemble
     bundles: tuple[Bundle, ...]
     paths: tuple[Path, ...]
+    relay: Path | None = None  # the relay.json, of policies that follow one another
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that decides what is traded."""
+        return self.paths if self.relay is None else (*self.paths, self.relay)
 
 
 def load_policy(path: Path, allow_uncertified: bool = False) -> Loaded:
     """Load a bundle, a run's folder, or a folder of several of either as an ensemble.
+
+    Of a programme's folder it is the newest policy, which decides from now on; `load_relay` loads all of them.
 
     Raises:
         InputError: A bundle is missing, damaged or uncertified, or the seeds do not belong together.
@@ -104,26 +115,42 @@ def bundle_paths(path: Path) -> tuple[Path, ...]:
     Raises:
         InputError: A folder holds no bundle.
     """
+    if is_relay(path):
+        return (path / read_turns(path)[-1].bundle,)
     if not path.is_dir() or (path / NAME).exists():
         return (bundle_path(path),)
     found = sorted([*path.glob("*.npz"), *path.glob(f"*/{NAME}")])
     return tuple(found) or (bundle_path(path),)
 
 
-def require_alike(paths: Sequence[Path], bundles: Sequence[Bundle]) -> None:
-    """Refuse seeds that see or do different things.
+def shared_facts(manifest: Manifest) -> dict[str, Any]:
+    """Return what seeds have in common, as plain values."""
+    facts = {name: _plain(getattr(manifest, name)) for name in SHARED}
+    return facts | {"symbols": manifest.data.symbols}
+
+
+def require_alike(
+    paths: Sequence[Path],
+    bundles: Sequence[Bundle],
+    facts: Callable[[Manifest], dict[str, Any]] = shared_facts,
+    remedy: str = ONE_CONFIGURATION,
+) -> None:
+    """Refuse policies that see or do different things.
+
+    Args:
+        paths: Their files, for the message.
+        bundles: The policies.
+        facts: Returns what must be the same.
+        remedy: What they should be.
 
     Raises:
         InputError: Two differ, with what differs.
     """
-    first = bundles[0].manifest
+    first = facts(bundles[0].manifest)
     for path, bundle in zip(paths[1:], bundles[1:], strict=True):
-        one, other = ({name: _plain(getattr(each, name)) for name in SHARED} for each in (first, bundle.manifest))
-        one["symbols"], other["symbols"] = first.data.symbols, bundle.manifest.data.symbols
-        differs = _difference(one, other)
+        differs = _difference(first, facts(bundle.manifest))
         if differs:
-            what = f"differs from {paths[0]} in {differs}"
-            raise InputError(path, what, "An ensemble is made of seeds of one configuration on the same data")
+            raise InputError(path, f"differs from {paths[0]} in {differs}", remedy)
 
 
 def _plain(value: Any) -> Any:

@@ -180,8 +180,8 @@ def evaluate(
     """Trade a range with a policy, and gather all that is to be said about it.
 
     Args:
-        policy: A `NumpyPolicy`, or an `Ensemble`.
-        bundle: What it was loaded from; of an ensemble, all of them.
+        policy: A `NumpyPolicy`, an `Ensemble`, or a `Relay`.
+        bundle: What it was loaded from; of an ensemble or a relay, all of them.
         table: The market.
         split: Name of the range.
         options: How it is run.
@@ -198,6 +198,7 @@ def evaluate(
 
     manifests = [each.manifest for each in ((bundle,) if isinstance(bundle, Bundle) else bundle)]
     config = options.applied(manifests[0].env)
+    legs = getattr(policy, "legs", ())  # of a relay
     result = steps.trade(policy, table, table.span(split), config, options, watch)
     tables = steps.tables_of(result)
     trials = steps.record(opened, result, split, options)
@@ -205,10 +206,10 @@ def evaluate(
     figures, undefined = steps.figures_of(result, tables, baselines)
     return Evaluation(
         split=split,
-        about=describe.describe_all(manifests, result, split, options) | describe.trial_text(opened, trials),
+        about=describe.describe_all(manifests, result, split, options, legs) | describe.trial_text(opened, trials),
         warnings=describe.warnings_of_all(manifests, table),
-        config=describe.config_text(manifests[0]),
-        provenance=describe.provenance(manifests, result, split, options, opened),
+        config=describe.config_text(manifests, legs),
+        provenance=describe.provenance(manifests, result, split, options, opened) | describe.legs_of(legs, table),
         result=result,
         tables=tables,
         figures=figures,

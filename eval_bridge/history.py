@@ -78,6 +78,11 @@ class History:
         return np.array([row[1] for row in self._rows])
 
     @property
+    def views(self) -> AccountView:
+        """What the policy saw of its account, leaves [K, ...]."""
+        return AccountView(*map(np.stack, zip(*(row[3] for row in self._rows), strict=True)))
+
+    @property
     def values(self) -> FloatArray:
         """What the policy expected, [K]."""
         return np.array([row[2] for row in self._rows], np.float64)

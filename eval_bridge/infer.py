@@ -57,7 +57,10 @@ def command(argv: list[str]) -> int:
 
 def _parser() -> CommandParser:
     parser = CommandParser("python -m eval_bridge.infer", "What a policy would order at the close of one bar.")
-    parser.add_argument("policy", help="a run's folder, a policy.npz, or a folder of several of either: an ensemble")
+    parser.add_argument(
+        "policy",
+        help="a run's folder, a policy.npz, a folder of several of either (an ensemble), or a programme's (its newest)",
+    )
     parser.add_argument("--data", help="bars to look at instead of those trained on; normalised as in training")
     parser.add_argument("--date", help="a day, or the time of a bar such as 2024-07-01T15:30 (default: the latest bar)")
     parser.add_argument("--cash", type=float, help="cash of the account (default: the starting capital of training)")

@@ -13,6 +13,7 @@ from jaxtrade.config import LoadConfig
 from jaxtrade.market.loading import load_table
 from jaxtrade.market.scales import scaler_from
 from jaxtrade.market.table import MarketTable
+from jaxtrade.market.windows import prepare, window_table
 
 SEALED = ("test", "all")  # ranges that hold test bars
 
@@ -52,7 +53,26 @@ def load_market(manifest: Manifest, data: str | None = None, load: LoadConfig | 
     return table
 
 
-def open_range(ledger: Path, paths: Sequence[Path], table: MarketTable, split: str) -> Opened:
+def load_markets(
+    manifests: Sequence[Manifest], data: str | None = None, load: LoadConfig | None = None
+) -> list[MarketTable]:
+    """Return the markets of bundles that differ in their split and statistics alone, from bars that are read once.
+
+    Args:
+        manifests: Of the bundles.
+        data: Another source than that of training.
+        load: How that is read; by default as the data of training was.
+
+    Raises:
+        InputError: As `load_market`.
+    """
+    source, market = source_and_config(manifests[0], data, load)
+    prepared = prepare(source, market, manifests[0].env.window)
+    require_panel(source, manifests[0], prepared.bars.symbols)
+    return [window_table(prepared, each.market.split, scaler_from(each.scaler)) for each in manifests]
+
+
+def open_range(ledger: Path, paths: Sequence[Path], table: MarketTable, split: str, *, once: bool = False) -> Opened:
     """Record in the trial ledger that a range with test bars is opened; another range leaves no trace.
 
     Args:
@@ -60,6 +80,7 @@ def open_range(ledger: Path, paths: Sequence[Path], table: MarketTable, split: s
         paths: The policy's file; of an ensemble, those of its policies.
         table: The market.
         split: Name of the range.
+        once: What this policy already opened is not recorded again: a programme that was interrupted goes on.
 
     Raises:
         InputError: The range holds no decision, or the ledger is damaged or cannot be written.
@@ -70,7 +91,9 @@ def open_range(ledger: Path, paths: Sequence[Path], table: MarketTable, split: s
         return Opened(ledger, policy, 0)
     run = Path(os.path.commonpath([path.resolve().parent for path in paths])).name
     about: dict[str, Any] = {"run": run, "data_sha256": table.data_hash, "split": split}
-    trials.append(ledger, "open-test", range=(span.first, span.last), policy_sha256=policy, **about)
+    known = ((each.event, each.data_sha256, each.policy_sha256, each.range) for each in trials.read(ledger))
+    if not once or ("open-test", table.data_hash, policy, (span.first, span.last)) not in known:
+        trials.append(ledger, "open-test", range=(span.first, span.last), policy_sha256=policy, **about)
     openings = trials.count_openings(trials.read(ledger), table.data_hash, (span.first, span.last))
     return Opened(ledger, policy, openings)
 

@@ -5,23 +5,22 @@ before, so that a change of any byte but at the end shows. That the end is whole
 hash) kept elsewhere: in the artefacts. docs/splits.md says what this proves and what not.
 """
 
-import errno
 import hashlib
-import io
 import json
 import math
-import os
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, Unpack
 
+from jaxtrade.appending import lock, write_whole
 from jaxtrade.errors import InputError
 
 NAME = "trials.jsonl"
+OF_A_RUN = ("config.yaml", "fingerprint.json")  # a folder with one of them alone may be anything
 RESTORE = "Restore the file from a copy, or move it away: what was made before then shows that it is missing"
 
+ALIKE = ("event", "run", "data_sha256", "config_sha256", "detail")  # what entries that tell the same agree on
 NO_ENTRY = "is no entry: it was changed"
 
 
@@ -70,12 +69,17 @@ class Head(NamedTuple):
 
 
 def ledger_path(place: Path) -> Path:
-    """Return where the ledger of a run's folder, or of a bundle, lies: beside the run, else beside the bundle."""
+    """Return where the ledger of a run's folder, or of a bundle, lies: beside the run, else beside the bundle.
+
+    The runs of a programme lie in its folder, which is a run's as well; theirs is the ledger beside the outermost.
+    """
     place = place.resolve()
     is_bundle = place.is_file() or place.suffix == ".npz"
     if is_bundle and not (place.parent / "config.yaml").exists():
         return place.parent / NAME
     run = place.parent if is_bundle else place
+    while all((run.parent / name).exists() for name in OF_A_RUN):
+        run = run.parent
     return run.parent / NAME
 
 
@@ -88,18 +92,39 @@ def append(path: Path, event: str, **fields: Unpack[Fields]) -> Entry:
     Raises:
         InputError: The ledger is damaged, or cannot be written; then it is as it was.
     """
+    return _append(path, event, fields, once=False)[0]
+
+
+def record_once(path: Path, event: str, **fields: Unpack[Fields]) -> bool:
+    """Append an entry unless the ledger has it, so that work that is resumed records nothing twice.
+
+    Returns:
+        Whether it was added: there is none of the same event, run, data, configuration and detail.
+
+    Raises:
+        InputError: As `append`.
+    """
+    return _append(path, event, fields, once=True)[1]
+
+
+def _append(path: Path, event: str, fields: Fields, once: bool) -> tuple[Entry, bool]:
+    """Return an entry and True after adding it; if `once`, and one like it is there, that one and False."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b", buffering=0) as file:
-            _lock(file, alone=True)
+            lock(file, alone=True)
             file.seek(0)
             content = file.read()
-            entry = _next(_head(verify(content, path)), event, fields)
-            _write_whole(file, len(content), _canonical(entry._asdict()) + b"\n")
+            entries = verify(content, path)
+            entry = _next(_head(entries), event, fields)
+            for before in entries if once else ():
+                if all(getattr(before, name) == getattr(entry, name) for name in ALIKE):
+                    return before, False
+            write_whole(file, len(content), _canonical(entry._asdict()) + b"\n")
     except OSError as error:
         what = f"cannot be written ({error.strerror})"
         raise InputError(path, what, "Permit it, or free space: what is tried must be recorded") from None
-    return entry
+    return entry, True
 
 
 def read(path: Path) -> list[Entry]:
@@ -110,7 +135,7 @@ def read(path: Path) -> list[Entry]:
     """
     try:
         with path.open("rb", buffering=0) as file:
-            _lock(file, alone=False)  # no half of a line that is being written
+            lock(file, alone=False)  # no half of a line that is being written
             content = file.read()
     except FileNotFoundError:
         return []
@@ -167,9 +192,13 @@ def check_head(path: Path, n: int, hash: str) -> None:
 
 
 def count_trials(entries: list[Entry], data_sha256: str) -> int:
-    """Return how many training runs these data have seen: distinct pairs of run and configuration."""
-    trained = [entry for entry in entries if entry.event == "train" and entry.data_sha256 == data_sha256]
-    return len({(entry.run, entry.config_sha256) for entry in trained})
+    """Return how often these data were tried: distinct pairs of run and configuration, and every early stop.
+
+    Who stops by validations chooses the length of training by them, and might have gone on.
+    """
+    here = [entry for entry in entries if entry.data_sha256 == data_sha256]
+    trained = {(entry.run, entry.config_sha256) for entry in here if entry.event == "train"}
+    return len(trained) + sum(entry.event == "early-stop" for entry in here)
 
 
 def count_openings(entries: list[Entry], data_sha256: str, range: tuple[int, int]) -> int:
@@ -263,23 +292,3 @@ def _mismatch(line: bytes, data: Any, before: Head) -> str | None:
     if (data["n"], data["previous"]) != (before.n + 1, before.hash):
         return "does not follow the line before: lines were removed, inserted or moved"
     return None
-
-
-def _lock(file: io.FileIO, alone: bool) -> None:
-    """Wait for the other processes that have the file, until it is closed; Windows has no such locks."""
-    if sys.platform != "win32":
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-
-
-def _write_whole(file: io.FileIO, size: int, line: bytes) -> None:
-    """Append a line and wait until it is on the disk; if it cannot be whole, cut the file to the size it had."""
-    try:
-        written = file.write(line)
-        if written != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(file.fileno())
-    except OSError:
-        os.ftruncate(file.fileno(), size)  # half a line would bar the way to all that follow
-        raise

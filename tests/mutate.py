@@ -48,6 +48,10 @@ SURVIVORS = "tests/rules/test_survivors.py"
 BOOKS = ("faults", "trades", "orders", "positions")
 METRICS = ("by_hand", "account", "degenerate", "tables", "peers")
 DATA_ROOM = ("tests/market/test_events.py", "tests/market/test_leaks.py")
+MARKET = ("tests/market/test_table.py", "tests/market/test_clock_kinds.py", *DATA_ROOM, BY_HAND)
+SPLIT_ENDS = "tests/market/test_splits_ends.py"
+RELAY = ("relay", "relay_refused", "relay_command")
+PAGE = ("page_tables", "page_iterations", "page_charts", "benchmark_page")
 
 
 def bridge(*names: str) -> tuple[str, ...]:
@@ -74,11 +78,13 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
     "jaxtrade/market/sources": (PLAIN, *(f"tests/market/test_sources_{name}.py" for name in ("bad", "odd", "same"))),
     "jaxtrade/market/checks": (PLAIN, "tests/market/test_bad_bars.py", "tests/market/test_gate_checks.py"),
     "jaxtrade/market/repairs.py": (PLAIN, "tests/market/test_gate_repairs.py", "tests/market/test_gate_checks.py"),
-    "jaxtrade/market/leaks.py": (PLAIN, "tests/market/test_leaks.py"),
+    "jaxtrade/market/windows.py": (PLAIN, "tests/market/test_windows_places.py", "tests/market/test_windows.py"),
+    "jaxtrade/market/leaks.py": (PLAIN, "tests/market/test_leaks.py", SPLIT_ENDS),
     "jaxtrade/market/scales.py": (PLAIN, "tests/market/test_scales.py"),
-    "jaxtrade/market/splits.py": (PLAIN, "tests/market/test_splits.py"),
+    "jaxtrade/market/splits.py": (PLAIN, "tests/market/test_splits.py", SPLIT_ENDS),
     "jaxtrade/market/events.py": (PLAIN, "tests/market/test_events.py"),
-    "jaxtrade/market": (PLAIN, "tests/market/test_table.py", "tests/market/test_clock_kinds.py", *DATA_ROOM, BY_HAND),
+    "jaxtrade/market/table.py": (PLAIN, *MARKET, "tests/market/test_windows.py"),
+    "jaxtrade/market": (PLAIN, *MARKET),
     "jaxtrade/assemble.py": (PLAIN, BY_HAND),
     "jaxtrade/envs/stats.py": ("tests/envs/test_episode_stats.py::test_figures_equal_those_of_the_recorded_steps",),
     "jaxtrade/envs": (SURVIVORS,),
@@ -92,10 +98,11 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
     "eval_bridge/metrics": bridge(*(f"metrics_{name}" for name in METRICS)),
     "eval_bridge/honesty/verdict.py": bridge("honesty_verdict"),
     "eval_bridge/honesty": bridge("honesty_sharpe", "honesty_shift", "honesty_baselines", "honesty_bootstrap"),
-    "jaxtrade/trials.py": (PLAIN, "tests/test_trial_results.py"),
+    "jaxtrade/trials.py": (PLAIN, "tests/test_trial_results.py", "tests/test_trials_programme.py"),
     "eval_bridge/policy.py": ("tests/train/test_policy_odds.py",),
     **{f"eval_bridge/{name}.py": bridge(name) for name in ("stress", "stochastic", "compare")},
-    "eval_bridge/ensemble.py": bridge("ensemble"),
+    "eval_bridge/ensemble.py": bridge("ensemble", "relay_command"),
+    **{f"eval_bridge/{name}.py": bridge(*RELAY) for name in ("relay", "turns", "market", "stitched")},
     "eval_bridge/rewards.py": bridge("reward_view"),
     "eval_bridge/stateful_env.py": bridge("stateful_env"),
     "eval_bridge/inference": bridge("infer", "recommend"),
@@ -106,6 +113,12 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
     "train/manifest.py": ("tests/train/test_checkpoint_damage.py",),
     "train/saved.py": ("tests/train/test_checkpoint.py",),
     "train/callbacks": ("tests/train/test_callbacks.py",),
+    **{
+        f"train/programme/{name}.py": (PLAIN, f"tests/train/test_{name}.py")
+        for name in ("phases", "search", "intervals")
+    },
+    **{f"train/programme/{name}.py": (PLAIN, "tests/train/test_programme_page.py") for name in PAGE},
+    **{f"train/{name}.py": (PLAIN, "tests/train/test_train_compare.py") for name in ("compare", "compared")},
     "train": (SURVIVORS,),
 }
 

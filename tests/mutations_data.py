@@ -34,16 +34,16 @@ half-missing rows in the statistics: a row counts when any feature is there
 # jaxtrade/market/splits.py
 
 purge forgotten in training: only the test is dear
-- "train": Range(history, train_end - split.purge),
-+ "train": Range(history, train_end),
+- "train": Range(train_first, train_end - split.purge),
++ "train": Range(train_first, train_end),
 
 embargo forgotten in validation: only the test is dear
 - "validation": Range(max(train_end + 1 + split.embargo, history), validation_end - split.purge),
 + "validation": Range(max(train_end + 1, history), validation_end - split.purge),
 
 test begins in validation: one bar is shared
-- "test": Range(max(validation_end + 1 + split.embargo, history), last),
-+ "test": Range(max(validation_end + split.embargo, history), last),
+- "test": Range(max(validation_end + 1 + split.embargo, history), test_end),
++ "test": Range(max(validation_end + split.embargo, history), test_end),
 
 # jaxtrade/market/events.py
 
@@ -123,8 +123,8 @@ outcomes not compared: what is known is what counts
 # jaxtrade/market/table.py
 
 statistics of all bars: the last bar of training is forgotten
-- scaler = fit_scaler(computed.raw[warm : train.last + 1], config)
-+ scaler = fit_scaler(computed.raw[warm:], config)
+- scaler = fit_scaler(prepared.raw[train.first - (window - 1) : train.last + 1], config)
++ scaler = fit_scaler(prepared.raw[prepared.warm :], config)
 
 traded before its warm-up: a close is enough to trade
 - known=Known(tradable=np.isfinite(bars.close) & computed.ready, close=mark),

@@ -38,7 +38,7 @@ def networks_apart(rolled: int = 0) -> float:
     setup, params = make_setup(config_of(1), table.ranges["train"], 1), our_params(peer)
     shapes = jax.tree.map(np.shape, params)
     assert shapes == jax.tree.map(np.shape, init_params(setup.policy, jax.random.key(0), 1, features))
-    output, ours = flax_answers(setup, params, table.features, BARS, view)
+    output, ours, _ = flax_answers(setup, params, table.features, BARS, view)
     assert np.std(output) > 0.05
     return float(max(np.max(np.abs(output - wanted)), np.max(np.abs(ours - value))))
 

@@ -6,7 +6,6 @@
 (c) Both engines closed-loop, each with its own forward pass: reported, not judged.
 """
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -20,9 +19,10 @@ from jaxtrade.envs.trading import make_env_params
 from jaxtrade.market.splits import Range
 from jaxtrade.market.table import MarketTable
 from jaxtrade.rules import AccountView, RuleParams, open_account
-from train.evaluate import walk
-from train.forward import exact, flax_actions, flax_answers
+from train.batched import Batched
+from train.forward import flax_answers
 from train.parity import Bars, compare_steps
+from train.referee import Referee, referee_for
 from train.state import Setup
 
 ENGINE_LIMIT = 1e-4  # of equity, free-running over the whole range
@@ -30,25 +30,35 @@ STEP_LIMIT = 2e-6  # of equity, one bar from the same state
 POLICY_LIMIT = 1e-4  # of outputs, actions and values, relative to the largest where that exceeds 1
 
 
-def certify(setup: Setup, params: Any, policy: NumpyPolicy, table: MarketTable, span: Range) -> Certificate:
-    """Return the certificate of a policy over a range."""
-    setup = exact(setup)
+def certify(
+    setup: Setup, params: Any, policy: NumpyPolicy, table: MarketTable, span: Range, referee: Referee | None = None
+) -> Certificate:
+    """Return the certificate of a policy over a range.
+
+    Args:
+        setup: The static parts.
+        params: As training holds them.
+        policy: What was exported of them.
+        table: The market.
+        span: The range.
+        referee: The compiled programs; made for this range when None.
+    """
+    referee = referee_for(referee, setup, span)
     env_params = make_env_params(table, span, setup.config.env)
-    program = jax.jit(partial(walk, setup, decisions=span.decisions))
-    walked, drawn = (jax.device_get(program(params, env_params, draw=draw)[1]) for draw in (False, True))
+    walked, drawn = (referee.walk(params, env_params, span, draw) for draw in (False, True))
     replayed = run_backtest(table, span, setup.config.env, replay_actor(drawn["action"], span.first))
     closed = run_backtest(table, span, setup.config.env, policy_actor(policy, table, span))
     rules = rule_params(setup.config.env, table.symbols)
-    steps = compare_steps(setup.core.book, rules, gather_bars(setup, table, replayed))
-    lived = drawn["equity"][: len(replayed.steps)]
+    steps = compare_steps(setup.core.book, rules, gather_bars(setup, table, replayed), referee.steps)
+    lived = drawn["equity"][: len(replayed.history)]
     return Certificate(
-        bars=len(replayed.steps),
+        bars=len(replayed.history),
         fills=int(np.sum(replayed.series("fill_value") != 0)),
         engine_error=float(np.max(np.abs(lived / replayed.series("equity") - 1))),
         step_error=steps.error,
         discrete_explained=steps.explained,
         discrete_unexplained=steps.unexplained,
-        **compare_policies(setup, params, policy, table, closed),
+        **compare_policies(setup, params, policy, table, closed, referee.forward),
         closed_loop_error=float(abs(walked["equity"][-1] / closed.series("equity")[-1] - 1)),
         engine_limit=ENGINE_LIMIT,
         step_limit=STEP_LIMIT,
@@ -59,24 +69,29 @@ def certify(setup: Setup, params: Any, policy: NumpyPolicy, table: MarketTable, 
 def gather_bars(setup: Setup, table: MarketTable, result: Backtest) -> Bars:
     """Return what the rules were given at each bar of a backtest, leaves [K, ...] float64."""
     start = open_account(np, setup.core.book, table.outcome.gap[result.span.first])
-    accounts = [start, *(step.account for step in result.steps[:-1])]
-    rows = [market_row(table, step.bar) for step in result.steps]
-    known, outcome = (jax.tree.map(lambda *leaves: np.stack(leaves), *side) for side in zip(*rows, strict=True))
-    account = jax.tree.map(lambda *leaves: np.stack(leaves), *accounts)
-    return Bars(account, np.stack([step.action for step in result.steps]), known, outcome)
+    account = jax.tree.map(lambda first, after: np.stack([first, *after[:-1]]), start, result.accounts)
+    return Bars(account, result.history.actions, *market_row(table, bars_of(result)))
+
+
+def bars_of(result: Backtest) -> np.ndarray:
+    """Return the bars at which a backtest decided, [K]."""
+    return result.span.first + np.arange(len(result.history))
 
 
 def compare_policies(
-    setup: Setup, params: Any, policy: NumpyPolicy, table: MarketTable, result: Backtest
+    setup: Setup,
+    params: Any,
+    policy: NumpyPolicy,
+    table: MarketTable,
+    result: Backtest,
+    forward: Batched | None = None,
 ) -> dict[str, Any]:
     """Return the fields of the certificate that compare the forward passes, on the states of a backtest."""
-    bars = np.array([step.bar for step in result.steps])
-    views = zip(*(step.view for step in result.steps), strict=True)
-    view = AccountView(*(np.stack(leaves).astype(np.float32) for leaves in views))
-    output, value = flax_answers(setup, params, table.features, bars, view)
+    bars, view = bars_of(result), AccountView(*(leaf.astype(np.float32) for leaf in result.history.views))
+    output, value, wanted = flax_answers(setup, params, table.features, bars, view, forward)
     decision = policy.head(policy.market(table.features, bars), view)
     error, value_error = apart(decision.output, output), apart(decision.value[:, None], value[:, None])
-    acted, wanted = policy.act(decision), flax_actions(setup, output)
+    acted = policy.act(decision)
     if not setup.policy.discrete:
         error = np.maximum(error, apart(acted, wanted))
     given = gather_bars(setup, table, result)

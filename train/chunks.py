@@ -4,7 +4,6 @@ import time
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from train.callbacks.base import Fault, Row
@@ -54,7 +53,7 @@ def run_chunk(job: Job, state: Any, count: jax.Array, validated: bool) -> Chunk:
     state, figures = job.programs.training.chunk(state, job.programs.market, count)
     figures = jax.device_get(figures)
     middle = time.perf_counter()
-    validation = job.validate(state) if validated else None
+    state, validation = job.validate(state) if validated else (state, None)
     return Chunk(state, figures, validation, middle - began, time.perf_counter() - middle)
 
 
@@ -84,8 +83,3 @@ def tell(job: Job, chunk: Chunk, done: int, count: int) -> Told:
 def _concatenated(leaf: np.ndarray, kept: list[int]) -> np.ndarray:
     """Return the first rows of each update, [CHUNK, C] -> [K]."""
     return np.concatenate([leaf[i, :number] for i, number in enumerate(kept)])
-
-
-def compile_copy(state: Any) -> Any:
-    """Return the compiled copy of a state: what remains when a chunk that consumes the state is abandoned."""
-    return jax.jit(lambda tree: jax.tree.map(jnp.copy, tree)).lower(state).compile()

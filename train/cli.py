@@ -16,8 +16,10 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from jaxtrade.errors import InputError, did_you_mean
 from train.config import AUTO, RunConfig, TrainConfig
 from train.control_config import ControlConfig
+from train.programme.config import ProgrammeConfig
 
 PROGRAM = "python -m train.ppo"
+PROGRAMS: dict[type[RunConfig], str] = {ProgrammeConfig: "python -m train.programme"}
 ENVIRONMENT = {
     "JAXTRADE_DATA": "data",
     "JAXTRADE_NUM_ENVS": "num_envs",
@@ -37,6 +39,11 @@ With --env NAME, on an environment of gymnax instead: python -m train.ppo --env 
 """,
     ControlConfig: """Train with PPO on an environment of gymnax; writes runs/NAME/ with metrics and checkpoints.
 """,
+    ProgrammeConfig: """Train a programme: several candidates at once, iteration after iteration over windows that walk
+forward; writes runs/NAME/ with programme.html, the winners' policies and their stitched out-of-sample backtest.
+
+--benchmark runs it with and without each optimisation, and reports what each of them saves and costs.
+""",
 }
 Model = type[RunConfig]
 
@@ -44,12 +51,21 @@ Model = type[RunConfig]
 class Arguments(NamedTuple):
     """A parsed command line."""
 
-    config: TrainConfig | ControlConfig
+    config: Any  # TrainConfig, ControlConfig or ProgrammeConfig
     resume: Path | None
 
 
-def parse_arguments(argv: list[str]) -> Arguments:
+def program_of(model: Model) -> str:
+    """Return the command that reads a model."""
+    return PROGRAMS.get(model, PROGRAM)
+
+
+def parse_arguments(argv: list[str], model: Model | None = None) -> Arguments:
     """Parse a command line; `--help` prints and exits.
+
+    Args:
+        argv: Without the program.
+        model: What it configures; of train.ppo what `--env` says.
 
     Raises:
         InputError: An unknown flag or key, or an impossible value.
@@ -58,7 +74,8 @@ def parse_arguments(argv: list[str]) -> Arguments:
     asked = _split([arg for arg in argv if arg not in help_wanted])
     config_file, resume = (_text(asked, name) for name in ("config", "resume"))
     data, default_source = _starting_point(config_file, resume)
-    model = ControlConfig if "env" in asked or isinstance(data.get("env"), str) else TrainConfig
+    if model is None:
+        model = ControlConfig if "env" in asked or isinstance(data.get("env"), str) else TrainConfig
     if help_wanted:
         _print_help(model)
     sources: dict[str, str] = {}
@@ -131,7 +148,9 @@ def validate(data: dict[str, Any], sources: dict[str, str], default_source: str,
             raise InputError(where, f"unknown key '{parts[-1]}'{more}", did_you_mean(parts[-1], known)) from None
         message = first["msg"].removeprefix("Value error, ")
         got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
-        raise InputError(where, f"{message[0].lower()}{message[1:]}{got}{more}", f"See {PROGRAM} --help") from None
+        raise InputError(
+            where, f"{message[0].lower()}{message[1:]}{got}{more}", f"See {program_of(model)} --help"
+        ) from None
 
 
 def _sources_within(section: str, message: str, sources: dict[str, str]) -> str:
@@ -197,7 +216,7 @@ def _read_flags(asked: dict[str, tuple[str, list[str]]], model: Model) -> dict[s
             continue
         if not flag.startswith("--") or name not in types:
             known = ["--" + key.replace("_", "-") for key in (*types, "config", "resume")]
-            raise InputError(PROGRAM, f"unknown argument '{flag}'", did_you_mean(flag, known))
+            raise InputError(program_of(model), f"unknown argument '{flag}'", did_you_mean(flag, known))
         flags[name] = _flag_value(flag, types[name], values)
     return flags
 
@@ -239,7 +258,7 @@ def _put(data: dict[str, Any], name: str, value: Any, model: Any) -> None:
 def _print_help(model: Model) -> None:
     import tyro
 
-    tyro.cli(_for_help(model), args=["--help"], prog=PROGRAM, description=ABOUT[model] + DESCRIPTION)
+    tyro.cli(_for_help(model), args=["--help"], prog=program_of(model), description=ABOUT[model] + DESCRIPTION)
     sys.exit(0)
 
 

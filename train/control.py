@@ -24,7 +24,7 @@ from train.losses import Batch, normalize_advantages, ppo_loss
 from train.networks import gather_rows
 from train.normalize import scale_reward, update_reward_scale
 from train.parts import mean_in_parts
-from train.schedules import Knobs, knobs_at
+from train.schedules import Knobs, hyper_of, knobs_at
 
 
 class Samples(NamedTuple):
@@ -101,14 +101,14 @@ def learn(
     gradient = of_steps if control.config.network.kind == "mlp" else of_environments
     minibatches = draw_minibatches(control, key)
     start = state.params, state.opt_state
-    return descend(control.optimizer, control.config.ppo, knobs.learning_rate, start, minibatches, gradient)
+    return descend(control.optimizer, control.config.ppo, (knobs.learning_rate, None), start, minibatches, gradient)
 
 
 def update(control: Control, state: ControlState, env_params: Any) -> tuple[ControlState, Figures]:
     """Do one update: collect, estimate, learn. Nothing is learned where a number is not finite."""
     ppo = control.config.ppo
     key, key_rollout, key_batches, key_mend = jax.random.split(state.key, 4)
-    knobs = knobs_at(ppo, state.update, control.config.updates, state.obs.dtype)
+    knobs = knobs_at(ppo, hyper_of(ppo, control.config.updates), state.update, state.obs.dtype)
     after, steps = collect(control, state, env_params, key_rollout)
     batch = estimate(control, state, steps)
     samples = make_samples(control, state, steps, batch)

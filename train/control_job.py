@@ -13,7 +13,7 @@ from train.control_evaluate import evaluate
 from train.control_rollout import Control, ControlState, init_control
 from train.figures import Figures
 from train.folder import dotted
-from train.job import Job, Programs, Training, mean_figures
+from train.job import Job, Programs, Training, compile_copy, mean_figures
 from train.memory import Need, free_bytes, program_bytes, refuse
 
 METRIC = "validation_return"
@@ -51,7 +51,8 @@ def make_programs(control: Control) -> Programs:
     chunk = jax.jit(lambda state, market, count: run_chunk(control, state, market, count), donate_argnums=0)
     lowered = chunk.lower(state, market, jnp.int32(1))
     compiled = lowered.compile()
-    training = Training(start, compiled, tuple(lowered.out_info[1].scalars), program_bytes(compiled))
+    figures, needed = tuple(lowered.out_info[1].scalars), program_bytes(compiled)
+    training = Training(start, compiled, figures, needed, compile_copy(state))
     key = jax.random.fold_in(jax.random.key(config.seed), config.seed)  # the same episodes at each validation
     score = compile_evaluation(control).lower(state.params, state.moments, (market, key)).compile()
     needed = training.needed + program_bytes(score)
@@ -68,10 +69,10 @@ def compile_evaluation(control: Control) -> Any:
     return jax.jit(score)
 
 
-def validate(programs: Programs, state: ControlState) -> Row:
+def validate(programs: Programs, state: ControlState) -> tuple[ControlState, Row]:
     """Play the validation's episodes and return their figures."""
     figures = jax.device_get(programs.evaluate(state.params, state.moments, programs.validation))
-    return dict(zip(VALIDATION, map(float, figures), strict=True))
+    return state, dict(zip(VALIDATION, map(float, figures), strict=True))
 
 
 def metrics_row(config: ControlConfig, figures: Figures, update: int) -> Row:

@@ -14,16 +14,21 @@ BARS_AT_ONCE = 512  # bars encoded together
 
 
 def market_table(setup: Setup, params: Any, env_params: EnvParams, decisions: int) -> jax.Array:
-    """Encode every decision bar of a range, in parts that bound the memory, [decisions, N, 2H]."""
-    parts = -(-decisions // BARS_AT_ONCE)
-    offsets = jnp.minimum(jnp.arange(parts * BARS_AT_ONCE, dtype=jnp.int32), decisions - 1).reshape(parts, 1, -1)
+    """Encode every decision bar of a range, in parts that bound the memory, [decisions, N, 2H].
+
+    Past the end of the range its last decision is repeated.
+    """
+    size = min(BARS_AT_ONCE, decisions)
+    parts = -(-decisions // size)
+    bars = env_params.first_bar + jnp.arange(parts * size, dtype=jnp.int32)
+    bars = jnp.minimum(bars, env_params.last_bar - 1).reshape(parts, 1, -1)
     rows = env_params.features.astype(env_params.outcome.gap.dtype)[None]
 
     def encode(bars: jax.Array) -> jax.Array:
         return setup.policy.apply({"params": params}, rows, bars, jnp.zeros(1, jnp.int32), method="market")[0]
 
-    table = jax.lax.map(encode, env_params.first_bar + offsets)
-    return table.reshape(parts * BARS_AT_ONCE, *table.shape[2:])[:decisions]
+    table = jax.lax.map(encode, bars)
+    return table.reshape(parts * size, *table.shape[2:])[:decisions]
 
 
 def walk(
@@ -31,9 +36,16 @@ def walk(
 ) -> tuple[EnvState, dict[str, jax.Array]]:
     """Walk the range with the most likely actions; where `draw`, [], is true, with actions drawn from seed 0.
 
+    Args:
+        setup: The static parts.
+        params: Of the policy.
+        env_params: The market and its range.
+        decisions: K, at least those of the range: ranges of several lengths share one program.
+        draw: Whether to draw.
+
     Returns:
         The last state and, per step, `action` [K, ...] as the environment is given it, and `equity` [K]. After ruin
-        the account stays as it is.
+        and past the end of the range the account stays as it is.
     """
     market = market_table(setup, params, env_params, decisions)
     core = setup.core
@@ -47,10 +59,10 @@ def walk(
             drawn = setup.distribution.sample(jax.random.fold_in(jax.random.key(0), state.t), dist_params)
             action = jnp.where(draw, drawn.astype(action.dtype), action)
         action = setup.distribution.to_env(action)
-        dead = state.stats.ruins > 0
+        over = (state.stats.ruins > 0) | (state.t >= env_params.last_bar)
         after, _, _ = core.transition(state, action, known, outcome, env_params)
         state = jax.tree.map(
-            lambda new, old: jnp.where(dead, old, new), after, state.replace(time=after.time, t=after.t)
+            lambda new, old: jnp.where(over, old, new), after, state.replace(time=after.time, t=after.t)
         )
         return state, {"action": action, "equity": equity_of(jnp, state.account)}
 

@@ -101,8 +101,10 @@ def _not_writable(run: Path, number: int | None) -> InputError:
     return InputError(run, f"cannot be written ({os.strerror(number or 0)})", "Choose another --runs-dir")
 
 
-def create_run(run: Path, config: RunConfig, records: dict[str, Record]) -> Path:
+def create_run(run: Path, config: RunConfig, records: dict[str, Record], latest: bool = True) -> Path:
     """Create a run's folder with its configuration and some JSON files, whole or not at all; return it.
+
+    Unless it is a part of something larger, `latest` beside it points to it.
 
     Raises:
         InputError: It cannot be written.
@@ -117,7 +119,8 @@ def create_run(run: Path, config: RunConfig, records: dict[str, Record]) -> Path
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         raise _not_writable(run, error.errno) from None
-    _point_latest(run)
+    if latest:
+        _point_latest(run)
     return run
 
 

@@ -1,6 +1,6 @@
 """The trained network's own forward pass, as the reference for the NumPy one."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +8,17 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from jaxtrade.rules import AccountView
-from train.networks import Policy
+from train.batched import Batched
+from train.evaluate import BARS_AT_ONCE
 from train.state import Setup
+
+
+class Answers(NamedTuple):
+    """What a network answers for n bars."""
+
+    output: np.ndarray  # [n, choices] logits, or [n, N] means
+    value: np.ndarray  # [n]
+    action: np.ndarray  # [n] or [n, N] the most likely one, as the environment is given it
 
 
 def flat_params(params: Any) -> dict[str, np.ndarray]:
@@ -25,35 +34,41 @@ def random_views(count: int, symbols: int, seed: int = 0, memory: int = 0) -> Ac
     return AccountView(assets, rng.uniform(0, 1, (count, 3 + memory)).astype(np.float32))
 
 
+def compile_forward(setup: Setup, size: int = BARS_AT_ONCE) -> Batched:
+    """Return the network as `((params, rows), (bars, view)) -> Answers`, in parts of `size` bars."""
+    policy, distribution = exact(setup).policy, setup.distribution
+
+    def answer(shared: tuple[Any, jax.Array], asked: tuple[jax.Array, AccountView]) -> Answers:
+        (params, rows), (bars, view) = shared, asked
+        variables, first = {"params": params}, jnp.zeros(1, jnp.int32)
+        with jax.default_matmul_precision("highest"):
+            market = policy.apply(variables, rows[None], bars[None], first, method="market")[0]
+            dist_params, value = policy.apply(variables, market, *view, method="head")
+        output = dist_params if policy.discrete else dist_params.mean
+        return Answers(output, value, distribution.to_env(distribution.mode(dist_params)))
+
+    return Batched(jax.jit(answer), size)
+
+
 def flax_answers(
-    setup: Setup, params: Any, rows: np.ndarray, bars: np.ndarray, view: AccountView
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the network's output (logits or means) and value for bars [n] and accounts [n]."""
-    policy = exact(setup).policy
-    with jax.default_matmul_precision("highest"):
-        market = _encode_in_parts(policy, params, jnp.asarray(rows), bars)
-        outputs = policy.apply({"params": params}, market, *map(jnp.asarray, view), method="head")
-    dist_params, value = outputs
-    output = dist_params if setup.policy.discrete else dist_params.mean
-    return np.asarray(output), np.asarray(value)
+    setup: Setup, params: Any, rows: np.ndarray, bars: np.ndarray, view: AccountView, forward: Batched | None = None
+) -> Answers:
+    """Return the network's answers.
 
-
-def flax_actions(setup: Setup, output: np.ndarray) -> np.ndarray:
-    """Return the most likely actions of the network's output, as the environment is given them."""
-    if setup.policy.discrete:
-        return np.argmax(output, axis=-1)
-    return np.asarray(setup.distribution.to_env(jnp.asarray(output)))
+    Args:
+        setup: The static parts.
+        params: Of the policy.
+        rows: [T, N, F] features.
+        bars: [n] indices of the rows to answer at.
+        view: The accounts there, leaves [n, ...].
+        forward: The compiled network; made for this call when None.
+    """
+    forward = forward or compile_forward(setup, min(BARS_AT_ONCE, len(bars)))
+    answers: Answers = forward((params, jnp.asarray(rows)), (bars.astype(np.int32), view))
+    return answers
 
 
 def exact(setup: Setup) -> Setup:
     """Return the setup with the policy that is exported: whatever it was trained in, that is float32."""
     config = setup.policy.config.model_copy(update={"precision": "float32"})
     return setup._replace(policy=setup.policy.clone(config=config))
-
-
-def _encode_in_parts(policy: Policy, params: Any, rows: jax.Array, bars: np.ndarray, size: int = 512) -> jax.Array:
-    first = jnp.zeros(1, jnp.int32)
-    encode = jax.jit(lambda part: policy.apply({"params": params}, rows[None], part[None], first, method="market")[0])
-    padded = np.concatenate([bars, np.repeat(bars[-1:], -len(bars) % min(size, len(bars)))])
-    parts = [encode(jnp.asarray(part)) for part in np.split(padded, len(padded) // min(size, len(bars)))]
-    return jnp.concatenate(parts)[: len(bars)]

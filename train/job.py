@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+
 from train.callbacks.base import Row
 from train.config import RunConfig
 from train.figures import Figures
@@ -16,6 +19,7 @@ class Training(NamedTuple):
     chunk: Any  # (state, market, count) -> (state, Figures); consumes the state
     figures: tuple[str, ...]  # names of Figures.scalars
     needed: int  # bytes
+    copy: Any = None  # state -> its copy: what remains when a chunk that consumes the state is abandoned
 
 
 class Programs(NamedTuple):
@@ -34,10 +38,21 @@ class Job(NamedTuple):
     config: RunConfig
     programs: Programs
     row: Callable[[Figures, int], Row]  # (figures of one update on the host, its number) -> a row of metrics.csv
-    validate: Callable[[Any], Row]  # state -> the columns of `validation`; calls compiled programs only
+    validate: Callable[[Any], tuple[Any, Row]]  # state -> (state, the columns of `validation`), between two chunks
     validation: tuple[str, ...]  # columns that only updates with a validation have
     metric: str  # the one of them to maximise
     facts: dict[str, Any]  # JSON: what a checkpoint must have been made with
+    candidates: int = 1  # that train side by side; `config` is of one
+
+    @property
+    def samples(self) -> int:
+        """Steps of one update, of all candidates."""
+        return self.config.samples * self.candidates
+
+
+def compile_copy(state: Any) -> Any:
+    """Return the compiled copy of states of such shapes."""
+    return jax.jit(lambda tree: jax.tree.map(jnp.copy, tree)).lower(state).compile()
 
 
 def columns(job: Job) -> tuple[str, ...]:

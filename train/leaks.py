@@ -1,7 +1,7 @@
 """The leak check of a policy: the market, the statistics, the environment, the backtester and live inference."""
 
 import dataclasses
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
-from eval_bridge.leaks import BACK, decisions, policy_differences
+from eval_bridge.leaks import BACK, Asked, policy_differences
 from eval_bridge.policy import NumpyPolicy
 from eval_bridge.spec import LeakCheck, Manifest
-from jaxtrade.envs.trading import TradingCore, make_env_params
+from jaxtrade.envs.trading import EnvParams, TradingCore, make_env_params
 from jaxtrade.market.leaks import (
     RECURSION_LIMIT,
     Leak,
@@ -34,7 +34,9 @@ from train.programs import train_markets
 from train.state import Setup
 
 CELLS_AT_EXPORT = 2_000_000  # bars x symbols x cuts that an export spends on it
+WalkBack = Callable[[Any, EnvParams], dict[str, jax.Array]]
 SAMPLES = 4  # bars whose recursion and fills are looked at
+AHEAD = 4  # rows after the bar of the last outcome that the environment gets
 
 
 def cuts_at_export(table: MarketTable) -> int:
@@ -42,7 +44,14 @@ def cuts_at_export(table: MarketTable) -> int:
     return int(np.clip(CELLS_AT_EXPORT // table.mark.size, 2, 16))
 
 
-def check_leaks(manifest: Manifest, policy: NumpyPolicy, table: MarketTable, count: int) -> LeakCheck:
+def compile_walk_back(setup: Setup) -> WalkBack:
+    """Return the environment's walk over the last decisions before a cut and the one at it."""
+    return jax.jit(lambda params, env_params: walk(setup, params, env_params, BACK + 1)[1])
+
+
+def check_leaks(
+    manifest: Manifest, policy: NumpyPolicy, table: MarketTable, count: int, walk_back: WalkBack | None = None
+) -> LeakCheck:
     """Return what the leak check found.
 
     Args:
@@ -50,22 +59,24 @@ def check_leaks(manifest: Manifest, policy: NumpyPolicy, table: MarketTable, cou
         policy: The policy.
         table: The market to check on.
         count: Cuts, spread over all decisions.
+        walk_back: The compiled walk of the policy's network under its rules; made for this check when None.
     """
     table.span("all")  # holds a decision, or the user is told
     cuts = pick_cuts(table, count)
-    environment = Environment(manifest, policy, table)
+    environment = Environment(manifest, policy, table, walk_back)
     own = table.data_hash == manifest.data.sha256
     leaks = statistics_leaks(table, own) if table.ranges["train"].decisions >= 1 else []
     leaks += selection_leaks(manifest, table) if table.ranges["validation"].decisions >= 1 else []
     few = cuts[:: max(1, len(cuts) // SAMPLES)]
     leaks += fill_leaks(table, few)
-    known = {cut: decisions(policy, table, manifest.env, cut) for cut in cuts}
+    asked = Asked(policy, table, manifest.env)
+    known = {cut: asked.decisions(table, cut) for cut in cuts}
     for cut, other, found in market_leaks(table, cuts):
         leaks += found
         if found:
             continue  # what the policy then does with it is no news
         seen = seen_from(table, other, cut)
-        names = policy_differences(known[cut], decisions(policy, seen, manifest.env, cut))
+        names = policy_differences(known[cut], asked.decisions(seen, cut))
         names += environment.differences(seen, cut)
         leaks += [Leak(name, cut, "changed") for name in names]
     memory = recursion(table, few)
@@ -88,38 +99,60 @@ def seen_from(table: MarketTable, other: MarketTable, cut: int) -> MarketTable:
     """
     length = len(table.time)
 
-    def pad(leaf: Any) -> Any:
-        rest = np.full((length - len(leaf), *leaf.shape[1:]), nothing_like(leaf))
-        return np.concatenate([leaf, rest]) if len(leaf) < length else leaf
-
     def join(old: Any, new: Any) -> Any:
-        return None if old is None else np.concatenate([old[:cut], pad(old if new is None else new)[cut:]])
+        return None if old is None else np.concatenate([old[:cut], stretch(old if new is None else new, length)[cut:]])
 
-    known = type(other.known)(*(None if leaf is None else pad(leaf) for leaf in other.known))
+    whole = rows_from(other, 0, length)
     outcome = type(other.outcome)(*map(join, table.outcome, other.outcome))
+    return dataclasses.replace(whole, time=table.time, outcome=outcome)
+
+
+def rows_from(table: MarketTable, first: int, count: int) -> MarketTable:
+    """Return `count` rows of a market, with nothing to know where it has no more."""
+
+    def cut(leaf: Any) -> Any:
+        return None if leaf is None else stretch(leaf[first : first + count], count)
+
     return dataclasses.replace(
-        other, time=table.time, features=pad(other.features), known=known, outcome=outcome, mark=pad(other.mark)
+        table,
+        time=np.resize(table.time[first:], count),
+        features=cut(table.features),
+        known=type(table.known)(*map(cut, table.known)),
+        outcome=type(table.outcome)(*map(cut, table.outcome)),
+        mark=cut(table.mark),
     )
 
 
-class Environment:
-    """The compiled environment, walked by the trained network up to a cut."""
+def stretch(leaf: Any, length: int) -> Any:
+    """Return an array [n, ...] with rows of nothing behind it, up to a length of [length, ...]."""
+    rest = np.full((max(0, length - len(leaf)), *leaf.shape[1:]), nothing_like(leaf))
+    return np.concatenate([leaf, rest]) if len(rest) else leaf
 
-    def __init__(self, manifest: Manifest, policy: NumpyPolicy, table: MarketTable) -> None:
-        config = TrainConfig(network=manifest.network, env=manifest.env, market=manifest.market)
-        network, distribution = make_policy(config.network, config.env, len(table.symbols))
-        setup = Setup(config, TradingCore(config.env), network, distribution, None, None)  # type: ignore[arg-type]
+
+class Environment:
+    """The compiled environment, walked by the trained network up to a cut.
+
+    It gets the rows around the cut alone: earlier ones are out of the network's reach, and later ones hold nothing.
+    """
+
+    def __init__(
+        self, manifest: Manifest, policy: NumpyPolicy, table: MarketTable, walk_back: WalkBack | None = None
+    ) -> None:
         self.params = unflatten_dict(
             {tuple(name.split("/")): jnp.asarray(leaf) for name, leaf in policy.params.items()}
         )
-        self.env, self.first = manifest.env, table.ranges["all"].first
-        self.program = jax.jit(partial(walk, setup, decisions=BACK + 1))
+        self.env, self.network, self.first = manifest.env, manifest.network, table.ranges["all"].first
+        self.program = walk_back or compile_walk_back(setup_of(manifest, len(table.symbols)))
         self.table, self.known = table, dict[int, Any]()
 
     def walk(self, table: MarketTable, cut: int) -> tuple[Any, Any]:
         """Return actions up to the cut, and the equity before its outcome."""
-        market = make_env_params(table, Range(cut - BACK, cut + 1), self.env)
-        _, walked = jax.device_get(self.program(self.params, market))
+        first, reach = cut - BACK, self.network.reach
+        grid = self.network.chunk if self.network.kind == "lstm" else 1  # its chunks begin where they do in the data
+        begin = max(0, first - reach) // grid * grid
+        rows = rows_from(table, begin, reach + grid + BACK + 1 + AHEAD)
+        market = make_env_params(rows, Range(first - begin, cut + 1 - begin), self.env)
+        walked = jax.device_get(self.program(self.params, market))
         return walked["action"], walked["equity"][:-1]
 
     def differences(self, seen: MarketTable, cut: int) -> list[str]:
@@ -132,6 +165,13 @@ class Environment:
         return [
             f"{name} of the environment" for name, old, new in pairs if not np.array_equal(old, new, equal_nan=True)
         ]
+
+
+def setup_of(manifest: Manifest, symbols: int) -> Setup:
+    """Return the static parts that a walk needs, for the policy of a bundle."""
+    config = TrainConfig(network=manifest.network, env=manifest.env, market=manifest.market)
+    network, distribution = make_policy(config.network, config.env, symbols)
+    return Setup(config, TradingCore(config.env), network, distribution, None, None)  # type: ignore[arg-type]
 
 
 def selection_leaks(manifest: Manifest, table: MarketTable) -> list[Leak]:

@@ -20,7 +20,7 @@ from train.normalize import scale_reward, update_reward_scale
 from train.optimizer import apply_gradients
 from train.parts import count_parts
 from train.rollout import Rollout, collect, log_episodes, restart_broken, where_lane
-from train.schedules import Knobs, knobs_at
+from train.schedules import Hyper, Knobs, hyper_of, knobs_at
 from train.state import Setup, TrainState, fresh_accounts
 
 Metrics = dict[str, jax.Array]
@@ -28,14 +28,23 @@ CHUNK = 64  # most updates of one compiled call
 LEARNED = ("params", "opt_state", "reward_scale")  # what a discarded update leaves as it was
 
 
-def update(setup: Setup, state: TrainState, env_params: EnvParams) -> tuple[TrainState, Figures]:
-    """Do one update and return the new state and its figures; it is discarded if any number in it is not finite."""
+def update(
+    setup: Setup, state: TrainState, env_params: EnvParams, hyper: Hyper | None = None
+) -> tuple[TrainState, Figures]:
+    """Do one update and return the new state and its figures; it is discarded if any number in it is not finite.
+
+    Args:
+        setup: The static parts.
+        state: Before the update.
+        env_params: The market.
+        hyper: Numbers that differ from those of the configuration.
+    """
     key, key_rollout, key_batches, key_reset = jax.random.split(state.key, 4)
-    ppo = setup.config.ppo
-    knobs = knobs_at(ppo, state.update, setup.config.updates, state.reward_scale.mean.dtype)
+    ppo, hyper = setup.config.ppo, hyper or hyper_of(setup.config.ppo, setup.config.updates)
+    knobs = knobs_at(ppo, hyper, state.update, state.reward_scale.mean.dtype)
     env_state, rollout = collect(setup, state, env_params, key_rollout)
     batch = estimate(setup, state, rollout)
-    params, opt_state, descent = learn(setup, state, knobs, (rollout, batch), key_batches)
+    params, opt_state, descent = learn(setup, state, (knobs, hyper.epochs), (rollout, batch), key_batches)
     learned = state._replace(params=params, opt_state=opt_state)
     if ppo.normalize_reward:
         seen = rollout.reward, rollout.terminated
@@ -173,22 +182,30 @@ class Descent(NamedTuple):
 
 
 def learn(
-    setup: Setup, state: TrainState, knobs: Knobs, seen: tuple[Rollout, Batch], key: jax.Array
+    setup: Setup,
+    state: TrainState,
+    numbers: tuple[Knobs, jax.Array | None],
+    seen: tuple[Rollout, Batch],
+    key: jax.Array,
 ) -> tuple[Any, Any, Descent]:
-    """Run the epochs over one rollout. Return parameters, optimiser state and what the minibatches tell."""
-    samples = make_samples(setup, *seen)
+    """Run the epochs, as many as the second of `numbers` says, over one rollout.
+
+    Returns:
+        Parameters, optimiser state and what the minibatches tell.
+    """
+    samples, (knobs, epochs) = make_samples(setup, *seen), numbers
 
     def gradient(params: Any, steps: jax.Array) -> tuple[Any, Metrics]:
         return minibatch_gradient(params, setup, knobs, samples, steps)
 
     start, minibatches = (state.params, state.opt_state), draw_minibatches(setup, key)
-    return descend(setup.optimizer, setup.config.ppo, knobs.learning_rate, start, minibatches, gradient)
+    return descend(setup.optimizer, setup.config.ppo, (knobs.learning_rate, epochs), start, minibatches, gradient)
 
 
 def descend(
     optimizer: optax.GradientTransformation,
     ppo: PPOConfig,
-    learning_rate: jax.Array,
+    numbers: tuple[jax.Array, jax.Array | None],
     start: tuple[Any, optax.OptState],
     minibatches: Any,
     gradient: Callable[[Any, Any], tuple[Any, Metrics]],
@@ -198,7 +215,7 @@ def descend(
     Args:
         optimizer: The optimiser.
         ppo: For `target_kl`.
-        learning_rate: Of this update, [].
+        numbers: Learning rate of this update, [], and epochs, [], None for all that there are minibatches for.
         start: Parameters, nested dictionaries, and the state of the optimiser.
         minibatches: Leaves [epochs * minibatches, ...].
         gradient: (parameters, minibatch) -> gradient, figures, `loss` and `approx_kl` among them.
@@ -206,6 +223,7 @@ def descend(
     Returns:
         Parameters, state of the optimiser, and what the minibatches tell.
     """
+    learning_rate, epochs = numbers
 
     def follow(params: Any, opt_state: Any, minibatch: Any) -> tuple[Any, Any, Descent]:
         grads, metrics = gradient(params, minibatch)
@@ -216,18 +234,22 @@ def descend(
         bad |= {f"parameter {name} after the step": ~is_finite(leaf) for name, leaf in by_name(params).items()}
         return params, opt_state, Descent(metrics | {"grad_norm": optax.tree.norm(grads)}, norms, bad)
 
-    def step(carry: tuple[Any, Any, jax.Array], minibatch: Any) -> tuple[tuple[Any, Any, jax.Array], Any]:
-        params, opt_state, stopped = carry
-        if ppo.target_kl == 0:
+    def step(carry: tuple[Any, Any, jax.Array], now: tuple[jax.Array, Any]) -> tuple[tuple[Any, Any, jax.Array], Any]:
+        (params, opt_state, stopped), (number, minibatch) = carry, now
+        if ppo.target_kl == 0 and epochs is None:
             params, opt_state, told = follow(params, opt_state, minibatch)
             return (params, opt_state, stopped), (told, stopped)
+        skipped = stopped if epochs is None else stopped | (number >= epochs * ppo.minibatches)
         idle = jax.tree.map(jnp.zeros_like, jax.eval_shape(follow, params, opt_state, minibatch)[2])
         params, opt_state, told = jax.lax.cond(
-            stopped, lambda p, o, _: (p, o, idle), follow, params, opt_state, minibatch
+            skipped, lambda p, o, _: (p, o, idle), follow, params, opt_state, minibatch
         )
-        return (params, opt_state, stopped | (told.scalars["approx_kl"] > ppo.target_kl)), (told, stopped)
+        if ppo.target_kl:
+            stopped |= told.scalars["approx_kl"] > ppo.target_kl
+        return (params, opt_state, stopped), (told, skipped)
 
-    (params, opt_state, _), (told, skipped) = jax.lax.scan(step, (*start, jnp.zeros((), bool)), minibatches)
+    numbered = jnp.arange(len(jax.tree.leaves(minibatches)[0]), dtype=jnp.int32), minibatches
+    (params, opt_state, _), (told, skipped) = jax.lax.scan(step, (*start, jnp.zeros((), bool)), numbered)
     count = jnp.sum(~skipped).astype(learning_rate.dtype)
     scalars, gradients = jax.tree.map(lambda each: jnp.sum(each) / count, told[:2])  # those skipped are zero
     checks = {name: first_true(bad) for name, bad in told.checks.items()}

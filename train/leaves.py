@@ -54,7 +54,7 @@ def first_not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
 
 
 def _parameters(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: array for name, array in arrays.items() if name.split("/")[0] == "params"}
+    return {name: array for name, array in arrays.items() if "params" in name.split("/")[:2]}
 
 
 def unpack(data: np.ndarray, like: Any) -> Any:

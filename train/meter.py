@@ -19,9 +19,10 @@ PHASES = ("chunk", "validation", "callbacks", "checkpoint")
 class Meter:
     """Counts updates, and adds up the seconds of each phase, since it was made."""
 
-    def __init__(self, config: RunConfig, done: int, compilations: Compilations) -> None:
+    def __init__(self, config: RunConfig, done: int, compilations: Compilations, samples: int) -> None:
+        """Begin to count after `done` updates of `samples` steps each."""
         self.done, self.compilations = done, compilations
-        self._config, self._from = config, done
+        self._config, self._from, self._samples = config, done, samples
         self._began = time.perf_counter()
         self._seconds = dict.fromkeys(PHASES, 0.0)
 
@@ -42,7 +43,7 @@ class Meter:
 
     def about(self) -> dict[str, Any]:
         """Return the performance so far, as JSON has it."""
-        samples = (self.done - self._from) * self._config.samples
+        samples = (self.done - self._from) * self._samples
         total = time.perf_counter() - self._began
         device = jax.devices()[0]
         compiled = self.compilations

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtrade.rules import Account, Known, Outcome, Record, RuleBook, RuleParams, advance
 from jaxtrade.rules.limits import limit
 from jaxtrade.rules.types import Namespace, gross_of
+from train.batched import Batched
 
 EPSILON = 2e-6  # relative
 DRAWS = 300
@@ -153,16 +154,22 @@ class Steps(NamedTuple):
     unexplained: int  # bars with one that differs anywhere else
 
 
-def compare_steps(book: RuleBook, params: RuleParams, bars: Bars) -> Steps:
+def compile_steps(book: RuleBook, size: int) -> Batched:
+    """Return the float32 rules as `(params, bars) -> (record, choices)`, in parts of `size` bars."""
+    return Batched(jax.jit(jax.vmap(lambda params, bar: step(jnp, book, params, *bar)[1:], (None, 0))), size)
+
+
+def compare_steps(book: RuleBook, params: RuleParams, bars: Bars, rules: Batched | None = None) -> Steps:
     """Advance K accounts by one bar each in both engines, from the same inputs.
 
     Args:
         book: Which rules apply.
         params: The rules' numbers, float64.
         bars: Inputs, float64.
+        rules: The compiled rules; made for this call when None.
     """
-    program = jax.jit(jax.vmap(lambda rules, bar: step(jnp, book, rules, *bar)[1:], (None, 0)))
-    fast, found = jax.device_get(program(*jax.tree.map(_single, (params, bars))))
+    rules = rules or compile_steps(book, len(bars.action))
+    fast, found = rules(*jax.tree.map(_single, (params, bars)))
     with np.errstate(all="ignore"):
         _, exact, wanted = step(np, book, params, *bars)
         differs = any_apart(apart(found, wanted))
@@ -173,6 +180,6 @@ def compare_steps(book: RuleBook, params: RuleParams, bars: Bars) -> Steps:
     return Steps(float(np.max(error, initial=0.0)), int(np.sum(differs)) - unexplained, unexplained)
 
 
-def _single(leaf: Any) -> jax.Array:
+def _single(leaf: Any) -> Any:
     leaf = np.asarray(leaf)
-    return jnp.asarray(leaf, jnp.float32) if leaf.dtype == np.float64 else jnp.asarray(leaf)
+    return leaf.astype(np.float32) if leaf.dtype == np.float64 else leaf

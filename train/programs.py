@@ -15,7 +15,7 @@ from train.config import TrainConfig
 from train.evaluate import compile_evaluation
 from train.figures import Figures
 from train.folder import dotted
-from train.job import Job, Programs, Training, mean_figures
+from train.job import Job, Programs, Training, compile_copy, mean_figures
 from train.learner import compile_chunk
 from train.memory import Need, free_bytes, program_bytes, refuse
 from train.state import Setup, TrainState, init_state, make_setup
@@ -42,7 +42,7 @@ def compile_training(setup: Setup, market: EnvParams) -> Training:
     state = jax.eval_shape(start_program, jnp.int32(0), market)
     lowered = compile_chunk(setup).lower(state, market, jnp.int32(1))
     chunk = lowered.compile()
-    return Training(start_program, chunk, tuple(lowered.out_info[1].scalars), program_bytes(chunk))
+    return Training(start_program, chunk, tuple(lowered.out_info[1].scalars), program_bytes(chunk), compile_copy(state))
 
 
 def make_programs(setup: Setup, table: MarketTable, training: Training | None = None) -> Programs:
@@ -111,10 +111,10 @@ def metrics_row(setup: Setup, figures: Figures, update: int) -> Row:
     return counts | mean_figures(figures.scalars)
 
 
-def validate(programs: Programs, state: TrainState) -> Row:
+def validate(programs: Programs, state: TrainState) -> tuple[TrainState, Row]:
     """Walk the validation range and return its figures."""
     figures = jax.device_get(programs.evaluate(state.params, programs.validation))
-    return {name: float(figures[name.removeprefix("validation_")]) for name in VALIDATION}
+    return state, {name: float(figures[name.removeprefix("validation_")]) for name in VALIDATION}
 
 
 def facts_of(config: TrainConfig, table: MarketTable) -> dict[str, Any]:

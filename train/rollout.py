@@ -140,6 +140,15 @@ def first_bad_price(known: Known, outcome: Outcome) -> jax.Array:
     return first_true(jnp.any(jnp.stack([bad_steps(outcome.years), *bad]), axis=0))
 
 
+def anywhere(setup: Setup, mask: jax.Array) -> jax.Array:
+    """Return whether a mask is true anywhere, [], in any of the candidates that train side by side.
+
+    What is asked of all of them is the same for all, so that a `cond` on it stays a branch under `vmap`.
+    """
+    found = jnp.any(mask)
+    return found if setup.axis is None else jax.lax.pmax(found.astype(jnp.int32), setup.axis) > 0
+
+
 def reset_ruined(
     setup: Setup,
     env_state: EnvState,
@@ -155,7 +164,7 @@ def reset_ruined(
         log = log_episodes(episodes, env_state.stats, ruined)
         return log, jax.tree.map(lambda new, old: where_lane(ruined, new, old), fresh, env_state)
 
-    return jax.lax.cond(jnp.any(ruined), reset, lambda _: (episodes, env_state), None)
+    return jax.lax.cond(anywhere(setup, ruined), reset, lambda _: (episodes, env_state), None)
 
 
 def restart_broken(setup: Setup, ok: jax.Array, env_state: EnvState, start: tuple[EnvParams, jax.Array]) -> EnvState:
@@ -167,4 +176,4 @@ def restart_broken(setup: Setup, ok: jax.Array, env_state: EnvState, start: tupl
         fresh = fresh_accounts(setup, env_params, env_state.t[:, 0], key)
         return jax.tree.map(lambda new, old: where_lane(finite, old, new), fresh, env_state)
 
-    return jax.lax.cond(ok, lambda _: env_state, restart, None)
+    return jax.lax.cond(anywhere(setup, ~ok), restart, lambda _: env_state, None)

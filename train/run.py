@@ -14,7 +14,7 @@ from train.callbacks.base import Callback, RunInfo, StepInfo
 from train.callbacks.calls import Crew
 from train.callbacks.checkpointing import Checkpoint
 from train.checkpoint import Checkpoints
-from train.chunks import CHUNK_SECONDS, Chunk, Told, compile_copy, count_ahead, run_chunk, tell
+from train.chunks import CHUNK_SECONDS, Chunk, Told, count_ahead, run_chunk, tell
 from train.compilation import Compilations
 from train.job import Job, columns
 from train.leaves import shapes_here
@@ -65,8 +65,23 @@ class CompilationWatch:
             self._say(f"update {update}: {more} more compilations in the middle of the run")
 
 
-def train(job: Job, run: Path, resume: bool, compilations: Compilations, callbacks: Sequence[Callback]) -> Outcome:
+def train(
+    job: Job,
+    run: Path,
+    resume: bool,
+    compilations: Compilations,
+    callbacks: Sequence[Callback],
+    say: Callable[[str], None] = print,
+) -> Outcome:
     """Train until the last update, a callback's wish or a signal; the run's folder holds everything.
+
+    Args:
+        job: What is trained.
+        run: Its folder.
+        resume: Go on from the newest checkpoint there.
+        compilations: Open, to count.
+        callbacks: Called between chunks.
+        say: Told what is to be told beside them.
 
     Raises:
         InputError: Another process trains there, a callback failed, a log or a checkpoint cannot be written, or no
@@ -74,8 +89,8 @@ def train(job: Job, run: Path, resume: bool, compilations: Compilations, callbac
     """
     with hold(run), Checkpoints(run, job.config.checkpoints, job.facts) as saves, stop_signals() as stop:
         crew = Crew(callbacks, run)
-        done, state = first_state(job, saves, crew, resume)
-        loop = Loop(job, crew, saves, Meter(job.config, done, compilations))
+        done, state = first_state(job, saves, crew, resume, say)
+        loop = Loop(job, crew, saves, Meter(job.config, done, compilations, job.samples), say)
         try:
             crew.start(loop.info(run))
             outcome = loop.run(state, stop)
@@ -90,26 +105,26 @@ def train(job: Job, run: Path, resume: bool, compilations: Compilations, callbac
     return outcome
 
 
-def first_state(job: Job, saves: Checkpoints, crew: Crew, resume: bool) -> tuple[int, Any]:
+def first_state(job: Job, saves: Checkpoints, crew: Crew, resume: bool, say: Callable[[str], None]) -> tuple[int, Any]:
     """Return the updates done and the state that training goes on from."""
     training, market, seed = job.programs.training, job.programs.market, jnp.int32(job.config.seed)
     if resume:
         restored = saves.restore(shapes_here(training.start, seed, market))
         if restored is not None:
             crew.restore(restored.host)
-            print(f"going on from update {restored.update}")
+            say(f"going on from update {restored.update}")
             return restored.update, restored.state
-        print("no checkpoint yet: starting from the beginning")
+        say("no checkpoint yet: starting from the beginning")
     return 0, jax.device_put(training.start(seed, market), jax.devices()[0])
 
 
 class Loop:
     """Does chunk after chunk until there is a reason to stop."""
 
-    def __init__(self, job: Job, crew: Crew, saves: Checkpoints, meter: Meter) -> None:
+    def __init__(self, job: Job, crew: Crew, saves: Checkpoints, meter: Meter, say: Callable[[str], None]) -> None:
         self._job, self._crew, self._saves, self._meter = job, crew, saves, meter
         self._checkpoint = Checkpoint(saves, crew, job.config, job.metric, meter.done)
-        self._watch = CompilationWatch(meter.compilations, print)
+        self._watch = CompilationWatch(meter.compilations, say)
         self._first, self._total, self._reason = meter.done, job.config.updates, ""
 
     def info(self, run: Path) -> RunInfo:
@@ -119,7 +134,7 @@ class Loop:
             config=self._job.config,
             done=self._first,
             updates=self._total,
-            samples=self._job.config.samples,
+            samples=self._job.samples,
             columns=columns(self._job),
             metric=self._job.metric,
             about=self._meter.about(),
@@ -135,7 +150,7 @@ class Loop:
         Raises:
             InputError: As `train`.
         """
-        copy, seconds_each = compile_copy(state), CHUNK_SECONDS
+        copy, seconds_each = self._job.programs.training.copy, CHUNK_SECONDS
         while self._meter.done < self._total and not self._reason and not stop.name:
             done = self._meter.done
             count = count_ahead(self._job.config, done, seconds_each)
@@ -190,7 +205,7 @@ class Loop:
 
     def _step(self, chunk: Chunk, told: Told) -> StepInfo:
         each = chunk.seconds / len(told.rows)
-        speed = {"seconds": each, "steps_per_second": self._job.config.samples / each}
+        speed = {"seconds": each, "steps_per_second": self._job.samples / each}
         compiled = float(self._meter.compilations.total)
         return StepInfo(
             update=self._meter.done,

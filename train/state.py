@@ -25,6 +25,7 @@ class Setup(NamedTuple):
     distribution: Distribution
     optimizer: optax.GradientTransformation
     schedule: LaneSchedule
+    axis: str | None = None  # name of the axis over candidates, where several train side by side
 
     @property
     def accounts(self) -> int:
@@ -44,8 +45,12 @@ class TrainState(NamedTuple):
     update: jax.Array  # [] updates done
 
 
-def make_setup(config: TrainConfig, span: Range, symbols: int = 1) -> Setup:
-    """Return the static parts for a configuration, a training range and a number of symbols."""
+def make_setup(config: TrainConfig, span: Range, symbols: int = 1, shortest: int | None = None) -> Setup:
+    """Return the static parts for a configuration, a training range and a number of symbols.
+
+    Of several ranges that share the compiled programs, `span` is the longest, and `shortest` the decisions of the
+    shortest.
+    """
     policy, distribution = make_policy(config.network, config.env, symbols)
     return Setup(
         config=config,
@@ -53,7 +58,7 @@ def make_setup(config: TrainConfig, span: Range, symbols: int = 1) -> Setup:
         policy=policy,
         distribution=distribution,
         optimizer=make_optimizer(config.ppo),
-        schedule=make_schedule(span, config.lanes, config.ppo.rollout_length, config.ppo.episode_bars),
+        schedule=make_schedule(span, config.lanes, config.ppo.rollout_length, config.ppo.episode_bars, shortest),
     )
 
 
@@ -64,14 +69,20 @@ def fresh_accounts(setup: Setup, env_params: EnvParams, bar: jax.Array, key: jax
     return jax.vmap(each, (None, 0, 0))(env_params, bar, keys)
 
 
-def init_state(setup: Setup, env_params: EnvParams) -> TrainState:
-    """Return the state before the first update."""
-    key_params, key_lanes, key_reset, key = jax.random.split(jax.random.key(setup.config.seed), 4)
+def init_lanes(setup: Setup, env_params: EnvParams) -> Lanes:
+    """Return the clock before the first update."""
+    key_lanes = jax.random.split(jax.random.key(setup.config.seed), 4)[1]
+    return start_lanes(setup.schedule, key_lanes, env_params.first_bar, env_params.last_bar)
+
+
+def init_state(setup: Setup, env_params: EnvParams, lanes: Lanes | None = None) -> TrainState:
+    """Return the state before the first update, on the clock of its own seed or on a given one."""
+    key_params, _, key_reset, key = jax.random.split(jax.random.key(setup.config.seed), 4)
     _, symbols, features = env_params.features.shape
     params = init_params(setup.policy, key_params, symbols, features, len(setup.core.book.memory))
     dtype = env_params.outcome.gap.dtype
     params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
-    lanes = start_lanes(setup.schedule, key_lanes, env_params.first_bar, env_params.last_bar)
+    lanes = init_lanes(setup, env_params) if lanes is None else lanes
     return TrainState(
         params=params,
         opt_state=setup.optimizer.init(params),

@@ -19,7 +19,7 @@ MARGIN = 0.1  # of a range's width, allowed beyond either end
 
 def feature_range(table: MarketTable) -> Ranges:
     """Return the lowest and the highest value of each feature over the rows that training looks at."""
-    first = table.ranges["all"].first - (table.window - 1)
+    first = table.ranges["train"].first - (table.window - 1)
     rows = table.features[first : table.ranges["train"].last + 1].reshape(-1, len(table.feature_names))
     return tuple(zip(rows.min(axis=0).tolist(), rows.max(axis=0).tolist(), strict=True))
 

@@ -12,6 +12,7 @@ class Cell(NamedTuple):
     body: str
     hint: str = ""  # shown when it is pointed at, or has the focus
     weight: float | None = None  # from -1 to 1: how strongly it is coloured, for loss or gain
+    sort: float | str | None = None  # what a sortable table sorts by, where that is not the body
 
 
 def text(value: object) -> str:
@@ -26,6 +27,8 @@ def cell(content: Cell | str, tag: str = "td", attributes: str = "") -> str:
     if content.weight is not None:
         strength = round(100 * min(1.0, abs(content.weight)))
         attributes += f' class="{"gain" if content.weight >= 0 else "loss"}" style="--strength:{strength}%"'
+    if content.sort is not None:
+        attributes += f' data-value="{text(content.sort)}"'
     return f"<{tag}{attributes}>{body}</{tag}>"
 
 
@@ -47,7 +50,7 @@ def table(
         caption: What is in it; read aloud, and shown above.
         head: The header, or nothing.
         rows: The first cell of each names the row.
-        kind: CSS classes.
+        kind: CSS classes; `sortable`: a click on a header sorts the rows.
         group: Columns that a heading spans.
     """
     body = []
@@ -60,11 +63,20 @@ def table(
             first = cell(row[0], "th", ' scope="row"')
             body.append(f"<tr>{first}{''.join(map(cell, row[1:]))}</tr>")
     headers = "".join(cell(each, "th", ' scope="col"') for each in head)
+    if "sortable" in kind.split():
+        headers = "".join(_header(each) for each in head)
     top = f"<thead><tr>{headers}</tr></thead>" if head else ""
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table class="{kind}">'
         f"<caption>{text(caption)}</caption>{top}<tbody>{''.join(body)}</tbody></table></div>"
     )
+
+
+def _header(content: Cell | str) -> str:
+    """Return a header that sorts its column."""
+    content = content if isinstance(content, Cell) else Cell(content)
+    words = f' data-hint="{text(content.hint)}"' if content.hint else ""
+    return f'<th scope="col" aria-sort="none"><button type="button"{words}>{text(content.body)}</button></th>'
 
 
 def facts(caption: str, rows: dict[str, str]) -> str:

@@ -1,6 +1,7 @@
 """How bars become a market table: how they are read and judged, which features they give, how time is split."""
 
 import datetime
+from itertools import combinations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PlainSerializer, PlainValidator, field_validator, model_validator
@@ -74,13 +75,20 @@ Until = Annotated[
 ]
 
 
-class SplitConfig(Section):
-    """Where training ends and testing begins."""
+ENDS = ("train_from", "train_until", "validation_until", "test_until")  # of SplitConfig, in their order
 
+
+class SplitConfig(Section):
+    """Where training begins and ends, and where testing does."""
+
+    train_from: Until = None
+    """First date of training, included, or the share of the bars before it (default: the first bar that can)."""
     train_until: Until = None
     """Last date of training, included, or the share of the bars before it (default: 0.7)."""
     validation_until: Until = None
     """Last date of validation, included, or the share of the bars before it (default: 0.85)."""
+    test_until: Until = None
+    """Last date of test, included, or the share of the bars before it (default: the last bar)."""
     purge: Bars = 0
     """Bars left out at the end of training and of validation: as many as a result may hang on later ones."""
     embargo: Bars = 0
@@ -88,10 +96,20 @@ class SplitConfig(Section):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        first, second = self.train_until, self.validation_until
-        if first is not None and type(first) is type(second) and first >= second:  # type: ignore[operator]
-            raise ValueError(f"train_until {first} must lie before validation_until {second}")
+        for one, two in self.misplaced:
+            raise ValueError(f"{one} must lie before {two}")
         return self
+
+    @property
+    def misplaced(self) -> list[tuple[str, str]]:
+        """Pairs of ends in the wrong order, such as ("train_until 0.9", "test_until 0.8"); a date and a share pass."""
+        ends = [(name, getattr(self, name)) for name in ENDS]
+        return [
+            (f"{one} {first}", f"{two} {second}")
+            for (one, first), (two, second) in combinations(ends, 2)
+            if first is not None and type(first) is type(second)
+            if first > second or (first == second and (one, two) != ENDS[:2])  # one day of training is some
+        ]
 
 
 def parse_features(value: Any) -> Features:

@@ -124,7 +124,9 @@ def statistics_leaks(table: MarketTable, own: bool = True) -> list[Leak]:
     stored, fitted = scaler_record(table.scaler), scaler_record(rebuild(table, table.bars, fit=True).scaler)
     found = [("as stored", name) for name in _unlike(table, stored, fitted)] if own else []
     for how in HOWS:
-        other = rebuild(table, change_after(table.bars, last, how), fit=True)
+        # Purged bars are counted back from the end of training's last day, which a cut must leave where it is.
+        kept = last + table.config.split.purge if how == "cut" else last
+        other = rebuild(table, change_after(table.bars, kept, how), fit=True)
         found += [(how, name) for name in _unlike(table, fitted, scaler_record(other.scaler))]
     return [Leak(f"statistics of feature '{name}'", last, how) for how, name in found]
 

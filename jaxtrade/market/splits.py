@@ -1,4 +1,4 @@
-"""Training, validation and test by date. A decision belongs to a range only if bars t and t+1 both do."""
+"""Training, validation and test by date; a decision belongs to a range only if bars t and t+1 both do."""
 
 import datetime
 from typing import NamedTuple
@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from jaxtrade.config import SplitConfig
+from jaxtrade.config.market import ENDS
 from jaxtrade.errors import InputError
 
-TRAIN_SHARE, VALIDATION_SHARE = 0.70, 0.85
+SHARES = {"train_until": 0.70, "validation_until": 0.85}  # where nothing else is asked for
 SPLITS = ("train", "validation", "test", "all")
 
 
@@ -29,7 +30,11 @@ def date_at(time: npt.NDArray[np.datetime64], until: datetime.date | float) -> d
     """Return a date as it is, and a share of the bars `time`, [T], as the date of the bar there."""
     if isinstance(until, datetime.date):
         return until
-    bar = min(int(len(time) * until), len(time) - 1)
+    return date_at_bar(time, min(int(len(time) * until), len(time) - 1))
+
+
+def date_at_bar(time: npt.NDArray[np.datetime64], bar: int) -> datetime.date:
+    """Return the date of one of the bars `time`, [T]."""
     return time[bar].astype("datetime64[D]").item()  # type: ignore[no-any-return]
 
 
@@ -39,23 +44,29 @@ def last_bar(time: npt.NDArray[np.datetime64], until: datetime.date) -> int:
     return int(np.searchsorted(days, np.array(until, "datetime64[D]"), side="right")) - 1
 
 
+def first_bar(time: npt.NDArray[np.datetime64], date: datetime.date) -> int:
+    """Return the first of the bars `time`, [T], from the beginning of a date on; T if all are earlier."""
+    return int(np.searchsorted(time.astype("datetime64[D]"), np.array(date, "datetime64[D]"), side="left"))
+
+
 def resolve_split(time: npt.NDArray[np.datetime64], split: SplitConfig) -> SplitConfig:
-    """Return the split with dates in place of shares, those that were left out included.
+    """Return the split with dates in place of shares, the defaults of training and validation included.
+
+    Where training begins, and test ends, stays open if it was: then more history, and later bars, are used.
+
+    Args:
+        time: [T] bar times.
+        split: Dates or shares.
 
     Raises:
         InputError: The dates are in the wrong order.
     """
-    train_until, validation_until = _dates(time, split)
-    return split.model_copy(update={"train_until": train_until, "validation_until": validation_until})
-
-
-def _dates(time: npt.NDArray[np.datetime64], split: SplitConfig) -> tuple[datetime.date, datetime.date]:
-    train_until = date_at(time, split.train_until or TRAIN_SHARE)
-    validation_until = date_at(time, split.validation_until or VALIDATION_SHARE)
-    if train_until < validation_until:
-        return train_until, validation_until
-    what = f"train_until {train_until} does not lie before validation_until {validation_until}"
-    raise InputError("market.split", what, "Give both dates")
+    ends = {name: getattr(split, name) or SHARES.get(name) for name in ENDS}
+    dates = {name: None if end is None else date_at(time, end) for name, end in ends.items()}
+    resolved = split.model_copy(update=dates)
+    for one, two in resolved.misplaced:
+        raise InputError("market.split", f"{one} does not lie before {two}", "Give both dates")
+    return resolved
 
 
 def make_ranges(time: npt.NDArray[np.datetime64], split: SplitConfig, history: int) -> dict[str, Range]:
@@ -63,18 +74,21 @@ def make_ranges(time: npt.NDArray[np.datetime64], split: SplitConfig, history: i
 
     Args:
         time: [T] bar times.
-        split: Dates, each the last day of its range, or shares; and the bars that lie unused between the ranges.
+        split: Dates, the first day of training and the last of each range, or shares; and the bars that lie unused
+            between the ranges.
         history: Bars that must lie before the first decision; the look-back of later ranges may reach before them.
 
     Raises:
         InputError: As `resolve_split`.
     """
-    train_end, validation_end = (last_bar(time, date) for date in _dates(time, split))
+    train_from, *untils = (getattr(resolve_split(time, split), name) for name in ENDS)
     last = len(time) - 1
+    train_first = history if train_from is None else max(first_bar(time, train_from), history)
+    train_end, validation_end, test_end = (last if until is None else last_bar(time, until) for until in untils)
     return {
-        "train": Range(history, train_end - split.purge),
+        "train": Range(train_first, train_end - split.purge),
         "validation": Range(max(train_end + 1 + split.embargo, history), validation_end - split.purge),
-        "test": Range(max(validation_end + 1 + split.embargo, history), last),
+        "test": Range(max(validation_end + 1 + split.embargo, history), test_end),
         "all": Range(history, last),
     }
 
@@ -88,10 +102,12 @@ def require_decisions(name: str, span: Range, split: SplitConfig, bars: int, his
     if span.decisions >= 1:
         return span
     apart = f", purge {split.purge} and embargo {split.embargo} bars" if split.purge or split.embargo else ""
+    begin = "" if split.train_from is None else f"from {split.train_from} "
+    end = "" if split.test_until is None else f", test until {split.test_until}"
     raise InputError(
         f"range '{name}'",
-        f"holds no decision: {bars} bars, {history} of them needed as history, training until {split.train_until}, "
-        f"validation until {split.validation_until}{apart}",
+        f"holds no decision: {bars} bars, {history} of them needed as history, training {begin}until "
+        f"{split.train_until}, validation until {split.validation_until}{end}{apart}",
         "Choose another range, give more bars, move the split dates, or shorten env.window and the feature spans"
         + (", purge and embargo" if apart else ""),
     )

@@ -2,12 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from jaxtrade.config import MarketConfig
+from jaxtrade.config import MarketConfig, SplitConfig
 from jaxtrade.errors import InputError
 from jaxtrade.market import features as feature_room
 from jaxtrade.market.bars import Bars
@@ -90,6 +90,28 @@ class MarketTable:
         return _hide(self.features, bar > span.last), known, outcome
 
 
+class Prepared(NamedTuple):
+    """What the tables of all splits have in common. `T` bars, `N` symbols, `F` features."""
+
+    bars: Bars  # as they were read, events included
+    raw: FloatArray  # [T, N, F] features, not normalised; NaN where not ready
+    warm: int  # first bar at which some symbol has all features
+    feature_names: tuple[str, ...]
+    known: Known  # leaves [T, N]
+    outcome: Outcome  # leaves [T, N] (years [T])
+    mark: FloatArray  # [T, N]
+    config: MarketConfig  # with symbols and interval resolved; its split is the one asked for
+    window: int  # bars of history that every decision has
+    data_hash: str
+    stale_opens: float
+    report: dict[str, Any]  # what the gate found, mended and accepted
+
+    @property
+    def span(self) -> Range:
+        """The bars of the range `all`: from the first that has its history to the last."""
+        return Range(self.warm + self.window - 1, len(self.bars.time) - 1)
+
+
 def _hide(leaf: npt.NDArray[Any], rows: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
     """Return an array [T, ...] in which some rows are NaN, or False."""
     return np.where(rows.reshape(-1, *(1,) * (leaf.ndim - 1)), nothing_like(leaf), leaf)
@@ -122,40 +144,69 @@ def build_table(bars: Bars, config: MarketConfig, window: int, scaler: Scaler | 
     Raises:
         InputError: There are too few bars.
     """
-    config, given = resolve_config(bars, config), bars
+    split = resolve_split(bars.time, config.split)  # before the work, which may be in vain
+    return window_table(prepare_bars(bars, config, window), split, scaler)
+
+
+def prepare_bars(bars: Bars, config: MarketConfig, window: int) -> Prepared:
+    """Compute what a table holds whatever its split is; arguments as in `build_table`.
+
+    Raises:
+        InputError: A feature is wrong.
+    """
+    config, given = fill_in(bars, config), bars
     bars = drop_impossible(adjust(bars))
     computed = feature_room.compute(bars, config)
-    warm = first_ready(computed.ready, feature_room.warm_up(config))
-    ranges = make_ranges(bars.time, config.split, history=warm + window - 1)
-    if scaler is None:
-        train = require_decisions("train", ranges["train"], config.split, len(bars.time), ranges["all"].first)
-        scaler = fit_scaler(computed.raw[warm : train.last + 1], config)
-    features = np.nan_to_num(apply_scaler(scaler, computed.raw), copy=False, nan=0.0)
-    features[:warm] = np.nan
     mark = marks(bars)
-    return MarketTable(
+    return Prepared(
         bars=given,
-        time=bars.time,
-        symbols=bars.symbols,
+        raw=computed.raw,
+        warm=first_ready(computed.ready, feature_room.warm_up(config)),
         feature_names=feature_room.feature_names(config),
-        features=features,
         known=Known(tradable=np.isfinite(bars.close) & computed.ready, close=mark),
         outcome=make_outcome(bars, mark, config.fill),
         mark=mark,
-        ranges=ranges,
-        scaler=scaler,
         config=config,
         window=window,
         data_hash=hash_bars(given),
         stale_opens=stale_open_share(given.open, given.close),
+        report={},
     )
 
 
-def resolve_config(bars: Bars, config: MarketConfig) -> MarketConfig:
-    """Return the configuration with symbols, interval and split dates filled in, so that later data change nothing."""
-    split = resolve_split(bars.time, config.split)
+def window_table(prepared: Prepared, split: SplitConfig, scaler: Scaler | None = None) -> MarketTable:
+    """Return the table of prepared bars with a split; `scaler` and errors as in `build_table`."""
+    time, window, history = prepared.bars.time, prepared.window, prepared.span.first
+    config = prepared.config.model_copy(update={"split": resolve_split(time, split)})
+    ranges = make_ranges(time, config.split, history)
+    if scaler is None:
+        train = require_decisions("train", ranges["train"], config.split, len(time), history)
+        scaler = fit_scaler(prepared.raw[train.first - (window - 1) : train.last + 1], config)  # what training sees
+    features = np.nan_to_num(apply_scaler(scaler, prepared.raw), copy=False, nan=0.0)
+    features[: prepared.warm] = np.nan
+    return MarketTable(
+        bars=prepared.bars,
+        time=time,
+        symbols=prepared.bars.symbols,
+        feature_names=prepared.feature_names,
+        features=features,
+        known=prepared.known,
+        outcome=prepared.outcome,
+        mark=prepared.mark,
+        ranges=ranges,
+        scaler=scaler,
+        config=config,
+        window=window,
+        data_hash=prepared.data_hash,
+        stale_opens=prepared.stale_opens,
+        report=dict(prepared.report),
+    )
+
+
+def fill_in(bars: Bars, config: MarketConfig) -> MarketConfig:
+    """Return the configuration with symbols and interval filled in, so that later data change nothing."""
     interval = config.interval or commonest(np.diff(epoch_seconds(bars.time))) or 1
-    return config.model_copy(update={"symbols": bars.symbols, "split": split, "interval": interval})
+    return config.model_copy(update={"symbols": bars.symbols, "interval": interval})
 
 
 def first_ready(ready: npt.NDArray[np.bool_], needed: int) -> int:

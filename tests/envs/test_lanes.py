@@ -102,10 +102,30 @@ def test_every_pass_visits_every_bar(case: Case) -> None:
     check_every_bar(case, case.schedule)
 
 
-def test_a_queue_with_a_segment_too_few_is_noticed() -> None:
-    schedule = CASES[0].schedule
+def test_a_queue_with_a_segment_too_few_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = LaneSchedule.segments_of
+    monkeypatch.setattr(LaneSchedule, "segments_of", lambda schedule, decisions: whole(schedule, decisions) - 1)
     with pytest.raises(AssertionError, match="leaves out"):
-        check_every_bar(CASES[0], schedule._replace(segments=schedule.segments - 1))
+        check_every_bar(CASES[0], CASES[0].schedule)
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[2], SAMPLE], ids=str)
+def test_ranges_of_several_lengths_share_a_schedule(case: Case) -> None:
+    """A shorter range has fewer segments a pass, and visits every bar in each; the program knows the longest only."""
+    longer = Range(0, 3 * case.decisions)
+    shared = make_schedule(longer, case.lanes, case.length, case.episode, shortest=case.decisions)
+    own = case.schedule
+    assert shared.segments > own.segments
+    assert shared._replace(segments=0) == own._replace(segments=0)
+    walked = walk(case, schedule=shared)
+    passes = visits_by_pass(case, walked, own)
+    first = -(-case.lanes // own.segments)
+    assert set(passes) >= {first, first + 1, first + 2}
+    for count in passes.values():
+        assert count.min() >= 1
+        assert count.sum() == own.segments * own.segment_bars
+    assert walked.bar.min() >= case.first
+    assert walked.bar.max() + own.length <= case.first + case.decisions
 
 
 @pytest.mark.parametrize("case", [*CASES, SAMPLE], ids=str)

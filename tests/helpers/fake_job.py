@@ -9,7 +9,7 @@ import numpy as np
 
 from train.config import PPOConfig, RunConfig
 from train.figures import Figures
-from train.job import Job, Programs, Training, mean_figures
+from train.job import Job, Programs, Training, compile_copy, mean_figures
 from train.learner import CHUNK
 from train.memory import Need
 
@@ -76,9 +76,9 @@ def row(figures: Figures, number: int) -> dict[str, float]:
     return {"update": float(number)} | mean_figures(figures.scalars)
 
 
-def validate(evaluate: Any, state: State) -> dict[str, float]:
+def validate(evaluate: Any, state: State) -> tuple[State, dict[str, float]]:
     """Return the value of the parameters."""
-    return {"validation_return": float(evaluate(state["params"]))}
+    return state, {"validation_return": float(evaluate(state["params"]))}
 
 
 class Judge(NamedTuple):
@@ -86,9 +86,9 @@ class Judge(NamedTuple):
 
     scores: tuple[float, ...]
 
-    def __call__(self, state: State) -> dict[str, float]:
+    def __call__(self, state: State) -> tuple[State, dict[str, float]]:
         """Return the validation after an update."""
-        return {"validation_return": self.scores[int(state["update"]) - 1]}
+        return state, {"validation_return": self.scores[int(state["update"]) - 1]}
 
 
 def fake_job(config: FakeConfig, work: int = 0, market: float = 0.0) -> Job:
@@ -98,7 +98,7 @@ def fake_job(config: FakeConfig, work: int = 0, market: float = 0.0) -> Job:
     compiled = jax.jit(partial(chunk, work), donate_argnums=0).lower(shapes, world, jnp.int32(1)).compile()
     evaluate = jax.jit(jnp.sum).lower(shapes["params"]).compile()
     figures = ("loss", "discarded", "episode_count")
-    training = Training(jax.jit(start), compiled, figures, 0)
+    training = Training(jax.jit(start), compiled, figures, 0, compile_copy(shapes))
     need = Need(config.num_envs, 0, None)
     return Job(
         config=config,

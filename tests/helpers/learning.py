@@ -17,7 +17,7 @@ from train.learner import Metrics, Samples, draw_minibatches, encode, estimate, 
 from train.losses import Batch, normalize_advantages
 from train.networks import init_params
 from train.rollout import Rollout, collect
-from train.schedules import Knobs, knobs_at
+from train.schedules import Knobs, hyper_of, knobs_at
 from train.state import Setup, TrainState, init_state, make_setup
 
 QUICK = {"xla_backend_optimization_level": 0}  # of programs that run once or twice: they compile in half the time
@@ -92,7 +92,7 @@ def collect_fresh(learner: Learner, state: TrainState | None = None) -> Fresh:
 
 def first_knobs(setup: Setup, dtype: Any = jnp.float32) -> Knobs:
     """Return the numbers of the first update."""
-    return knobs_at(setup.config.ppo, 0, setup.config.updates, dtype)
+    return knobs_at(setup.config.ppo, hyper_of(setup.config.ppo, setup.config.updates), 0, dtype)
 
 
 def minibatch_loss(params: Any, setup: Setup, samples: Samples, steps: jax.Array) -> tuple[jax.Array, Metrics]:

@@ -233,7 +233,8 @@ def test_evaluation_plays_whole_episodes_with_frozen_moments() -> None:
 def test_parts_of_a_minibatch_are_the_minibatch(monkeypatch: pytest.MonkeyPatch) -> None:
     world = world_of("mlp")
     flat = jax.tree.map(lambda leaf: leaf.reshape(-1, 1, *leaf.shape[2:]), world.samples)
-    knobs = room.knobs_at(world.control.config.ppo, jnp.int32(0), 10, jnp.float32)
+    ppo = world.control.config.ppo
+    knobs = room.knobs_at(ppo, room.hyper_of(ppo, 10), jnp.int32(0), jnp.float32)
     found = []
     for rows in (4096, 32):
         monkeypatch.setattr("train.parts.ROWS", rows)

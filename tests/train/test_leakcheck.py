@@ -117,8 +117,8 @@ def ahead(real: Callable[..., Any]) -> Callable[..., Any]:
 def window_of_tomorrow(patch: pytest.MonkeyPatch) -> None:
     real = policy_room.live_actions
 
-    def live_actions(policy: Any, table: MarketTable, views: Any, first: int) -> Any:
-        return real(policy, replace(table, features=np.roll(table.features, -1, axis=0)), views, first)
+    def live_actions(asked: Any, table: MarketTable, view: Any, first: int) -> Any:
+        return real(asked, replace(table, features=np.roll(table.features, -1, axis=0)), view, first)
 
     patch.setattr(policy_room, "live_actions", live_actions)
 

@@ -127,7 +127,7 @@ def learning() -> Callable[..., Any]:
         settings = setup.config.ppo.model_copy(update={"target_kl": TARGET})
         changed = setup._replace(config=setup.config.model_copy(update={"ppo": settings}))
         knobs = first_knobs(setup)._replace(learning_rate=rate)
-        params, _, told = learn(changed, state, knobs, (fresh.rollout, fresh.estimated), key)
+        params, _, told = learn(changed, state, (knobs, None), (fresh.rollout, fresh.estimated), key)
         return params, told
 
     return jax.jit(run)

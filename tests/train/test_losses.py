@@ -11,7 +11,7 @@ from train import losses
 from train.config import PPOConfig
 from train.distributions import CATEGORICAL, GAUSSIAN, GaussianParams
 from train.losses import Batch, normalize_advantages
-from train.schedules import knobs_at
+from train.schedules import hyper_of, knobs_at
 
 PLAIN = PPOConfig(value_weight=0.5, entropy_weight=0.01)
 RATIO = np.array([1.0, 1.5, 0.5, 1.1, 1.3, 0.6])
@@ -24,7 +24,7 @@ def ppo_loss(
     dist_params: Any, value: jax.Array, batch: Batch, distribution: Any, config: PPOConfig
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Return the loss of a whole minibatch in the first update."""
-    knobs = knobs_at(config, 0, 1, value.dtype)
+    knobs = knobs_at(config, hyper_of(config, 1), 0, value.dtype)
     return losses.ppo_loss(dist_params, value, normalize_advantages(batch), distribution, config, knobs)
 
 

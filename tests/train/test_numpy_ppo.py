@@ -155,7 +155,7 @@ def ours(action: str, value_clip: float) -> tuple[Setup, Any, Any, Any]:
         setup,
         (rollout, batch),
         params,
-        jax.jit(lambda each: learn(setup, each, knobs, (rollout, batch), KEY))(state),
+        jax.jit(lambda each: learn(setup, each, (knobs, None), (rollout, batch), KEY))(state),
     )
 
 

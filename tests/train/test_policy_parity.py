@@ -31,7 +31,7 @@ from train.bridge import write_bundle
 from train.certificate import certify
 from train.distributions import SPAN
 from train.evaluate import walk
-from train.forward import flat_params, flax_actions, flax_answers, random_views
+from train.forward import flat_params, flax_answers, random_views
 from train.lstm import Form, Kernels, lstm
 from train.networks import init_params, lane_windows
 from train.networks import make_policy as make_network
@@ -66,14 +66,14 @@ def test_numpy_answers_as_flax_does(name: str, bundles: Callable[[Case], Path]) 
     assert span.decisions > 300
     bars = np.arange(span.first, span.last)
     view = random_views(len(bars), case.symbols)
-    output, value = flax_answers(setup, params, table.features, bars, view)
+    output, value, wanted = flax_answers(setup, params, table.features, bars, view)
     decision = policy.head(policy.market(table.features, bars), view)
     error = max(np.max(np.abs(decision.output - output)), np.max(np.abs(decision.value - value)))
     LOG.info("%s: %.3g", name, error)
     assert error <= LIMIT, f"outputs or values differ by {error:.3g}"
     assert np.std(output) > 0.1
     assert np.std(value) > 0.1
-    acted, wanted = policy.act(decision), flax_actions(setup, output)
+    acted = policy.act(decision)
     if case.network.squash == "tanh" and case.action != "discrete9":
         low, high = setup.config.env.bounds
         apart = float(np.max(np.abs(acted - wanted)))
@@ -123,7 +123,7 @@ def test_the_table_is_the_network_on_windows(name: str) -> None:
     first = table.ranges["test"].first
     bars = np.arange(first, first + 20)
     view = random_views(len(bars), case.symbols)
-    output, value = flax_answers(setup, params, table.features, bars, view)
+    output, value, _ = flax_answers(setup, params, table.features, bars, view)
     lift = lambda *leaves: (jnp.asarray(leaf)[None] for leaf in leaves)  # noqa: E731
     one = jax.jit(lambda rows, *seen: setup.policy.apply({"params": params}, rows[None], *lift(*seen)))
     for n, bar in enumerate(bars):
@@ -165,8 +165,8 @@ def test_symbols_may_be_permuted(name: str, bundles: Callable[[Case], Path]) -> 
     first = table_of(3).ranges["test"].first
     bars, view = np.arange(first, first + 30), random_views(30, 3)
     other = AccountView(view.assets[:, order], view.account)
-    output, value = flax_answers(setup, params, rows, bars, view)
-    permuted, same = flax_answers(setup, params, rows[:, order], bars, other)
+    output, value, _ = flax_answers(setup, params, rows, bars, view)
+    permuted, same, _ = flax_answers(setup, params, rows[:, order], bars, other)
     np.testing.assert_allclose(permuted, output[:, order], atol=LIMIT)
     np.testing.assert_allclose(same, value, atol=LIMIT)
     assert np.max(np.abs(permuted - output)) > 0.1

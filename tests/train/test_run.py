@@ -210,7 +210,7 @@ def test_a_part_that_is_not_resumed_is_noticed(place: Place, part: str, monkeypa
 def test_best_and_latest_are_told_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation falls, and ends in no number at all: the first is the best, and stays."""
     growth = iter([0.3, 0.2, float("nan"), float("nan")])
-    monkeypatch.setattr(programs, "validate", lambda *_: dict.fromkeys(programs.VALIDATION, next(growth)))
+    monkeypatch.setattr(programs, "validate", lambda _, each: (each, dict.fromkeys(programs.VALIDATION, next(growth))))
     assert place.train("falling") == 0
     folder = place.folder / "falling"
     assert load_bundle(folder / "policy.npz").manifest.update == 2

@@ -10,7 +10,7 @@ import pytest
 from jaxtrade.errors import InputError
 from tests.conftest import small_config
 from train.config import PPOConfig, ScheduleConfig
-from train.schedules import knobs_at, make_schedule
+from train.schedules import hyper_of, knobs_at, make_schedule
 
 UPDATES = 200
 LATE = {"warmup": 0.2}  # 40 updates of warm-up, 160 after it
@@ -38,9 +38,9 @@ BY_HAND = {
 @pytest.mark.parametrize("name", BY_HAND)
 def test_factors_by_hand(name: str) -> None:
     settings, wanted = BY_HAND[name]
-    schedule = make_schedule(ScheduleConfig(kind=name.replace(",", "").split(" ")[0], **settings), UPDATES)
+    schedule = make_schedule(ScheduleConfig(kind=name.replace(",", "").split(" ")[0], **settings))
     with jax.numpy_dtype_promotion("standard"):
-        found = [float(schedule(jnp.int32(update))) for update in wanted]
+        found = [float(schedule(jnp.float32(update / UPDATES))) for update in wanted]
     np.testing.assert_allclose(found, list(wanted.values()), rtol=2e-6, atol=1e-6)
 
 
@@ -54,19 +54,21 @@ def test_each_number_has_its_own_schedule(x64: None) -> None:
         entropy_weight=0.04,
         entropy_schedule={"kind": "exponential_to_target", "end": 0.25},
     )
-    knobs = jax.jit(lambda update: knobs_at(ppo, update, 8, jnp.float64))
+    knobs = jax.jit(lambda update: knobs_at(ppo, hyper_of(ppo, 8), update, jnp.float64))
     found = np.array([knobs(jnp.int32(update)) for update in (0, 2, 4, 6, 8)])
     np.testing.assert_allclose(found[:, 0], 2e-3 * np.array([0, 0.5, 1, 0.5, 0]), rtol=1e-12, atol=1e-18)
     np.testing.assert_allclose(found[:, 1], 0.3 * np.array([1, 0.75, 0.5, 0.25, 0]), rtol=1e-12)
     np.testing.assert_allclose(found[:, 2], 0.04 * np.array([1, 2**-0.5, 0.5, 2**-1.5, 0.25]), rtol=1e-12)
     assert {leaf.dtype for leaf in knobs(jnp.int32(1))} == {jnp.dtype(jnp.float64)}
-    assert {leaf.dtype for leaf in knobs_at(ppo, 1, 8, jnp.float32)} == {jnp.dtype(jnp.float32)}
+    assert {leaf.dtype for leaf in knobs_at(ppo, hyper_of(ppo, 8), 1, jnp.float32)} == {jnp.dtype(jnp.float32)}
 
 
 def test_a_run_of_another_length_has_the_same_shares() -> None:
     """What was done before counts as a share of the new length: nothing of the schedule is kept in any state."""
     ppo = PPOConfig()
-    short, long = (knobs_at(ppo, done, whole, jnp.float32).learning_rate for done, whole in ((5, 10), (5, 40)))
+    short, long = (
+        knobs_at(ppo, hyper_of(ppo, whole), done, jnp.float32).learning_rate for done, whole in ((5, 10), (5, 40))
+    )
     np.testing.assert_allclose([short, long], [0.5e-3, 0.875e-3], rtol=1e-6)
 
 

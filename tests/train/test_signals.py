@@ -152,7 +152,7 @@ def test_the_handlers_are_put_back() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def leave_the_sixth(run: Path, signals_sent: int = 1) -> tuple[Outcome, int]:
+def leave_the_sixth(run: Path, signals_sent: int = 1, **training: Any) -> tuple[Outcome, int]:
     """Train until the sixth update is abandoned, which has consumed its state; return what was compiled after it."""
     job, counts = compiled(), []
 
@@ -167,7 +167,7 @@ def leave_the_sixth(run: Path, signals_sent: int = 1) -> tuple[Outcome, int]:
         return answer
 
     config = fake_config()
-    programs = job.programs._replace(training=job.programs.training._replace(chunk=chunk))
+    programs = job.programs._replace(training=job.programs.training._replace(chunk=chunk, **training))
     with Compilations() as compilations, pytest.MonkeyPatch.context() as patch:
         patch.setattr(signals, "GRACE_SECONDS", 0.1)
         patch.setattr("train.chunks.CHUNK_SECONDS", 1e-9)
@@ -192,7 +192,6 @@ def test_after_two_signals_nothing_is_saved(tmp_path: Path) -> None:
     assert saved_updates(tmp_path) == [4]
 
 
-def test_a_state_that_is_not_copied_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.run.compile_copy", lambda state: lambda state: state)
+def test_a_state_that_is_not_copied_is_gone(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="deleted"):
-        leave_the_sixth(tmp_path)
+        leave_the_sixth(tmp_path, copy=lambda state: state)

@@ -1,6 +1,6 @@
 """The callbacks of a run, in the order in which they are called."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from jaxtrade.errors import InputError
 from jaxtrade.importing import import_object, told
@@ -29,12 +29,21 @@ def make_callbacks(config: RunConfig) -> list[Callback]:
     if config.monitor:
         ours.append(EpisodeMonitor(str(getattr(config, "data", getattr(config, "env", "")))))
     ours += [GradientMonitor(), Evaluation(), EarlyStop(), Performance()]
-    made = [*ours, *(_make(name) for name in config.callbacks)]
+    made = [*ours, *make_own(config.callbacks)]
     names = [name_of(each) for each in made]
     for name, each in zip(config.callbacks, made[len(ours) :], strict=True):
         if names.count(name_of(each)) > 1:
             raise InputError(f"callbacks '{name}'", f"there are two of the name {name_of(each)}", "Rename the class")
     return made
+
+
+def make_own(names: Sequence[str]) -> list[Callback]:
+    """Return the user's callbacks.
+
+    Raises:
+        InputError: One cannot be imported or made, or is no callback.
+    """
+    return [_make(name) for name in names]
 
 
 def _make(name: str) -> Callback:

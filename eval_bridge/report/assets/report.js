@@ -270,29 +270,30 @@
   document.addEventListener("scroll", () => { if (shown) show(shown); }, { capture: true, passive: true });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 
-  // The trades: sorted by a click on a header, filtered by symbol and side.
+  // Tables are sorted by a click on a header.
+  const valueOf = (row, column) => {
+    const words = row.cells[column].dataset.value ?? row.cells[column].textContent;
+    const number = Number(words.replace(/[,%]/g, ""));
+    return words === "-" || words === "" ? null : Number.isNaN(number) ? words : number;
+  };
+  const compare = (a, b) => (typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? -1 : 1);
+  const sort = (table, header, column) => {
+    const up = header.getAttribute("aria-sort") !== "ascending";
+    table.querySelectorAll("thead th").forEach((each) => each.setAttribute("aria-sort", "none"));
+    header.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const keyed = [...table.tBodies[0].rows].map((row) => [valueOf(row, column), row]);
+    keyed.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : (up ? 1 : -1) * compare(a, b)));
+    table.tBodies[0].append(...keyed.map(([, row]) => row));
+  };
+  document.querySelectorAll("table.sortable").forEach((table) =>
+    table.querySelectorAll("thead th button").forEach((each, column) =>
+      each.addEventListener("click", () => sort(table, each.closest("th"), column))));
+
+  // The trades: filtered by symbol and side.
   const trades = document.getElementById("trades-table");
   if (trades) {
-    const body = trades.tBodies[0];
-    const rows = [...body.rows];
+    const rows = [...trades.tBodies[0].rows];
     const count = document.getElementById("trades-count");
-    const valueOf = (row, column) => {
-      const words = row.cells[column].textContent;
-      const number = Number(words.replace(/[,%]/g, ""));
-      return words === "-" || words === "" ? null : Number.isNaN(number) ? words : number;
-    };
-    const compare = (a, b) => (typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? -1 : 1);
-    const sort = (header, column) => {
-      const up = header.getAttribute("aria-sort") !== "ascending";
-      trades.querySelectorAll("th").forEach((each) => each.setAttribute("aria-sort", "none"));
-      header.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const keyed = rows.map((row) => [valueOf(row, column), row]);
-      keyed.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : (up ? 1 : -1) * compare(a, b)));
-      body.append(...keyed.map(([, row]) => row));
-    };
-    trades.querySelectorAll("th button").forEach((each, column) =>
-      each.addEventListener("click", () => sort(each.closest("th"), column)));
-
     const wanted = ["", ""]; // symbol, side
     const filter = () => {
       let left = 0;

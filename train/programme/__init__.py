@@ -1,0 +1,1 @@
+"""The training programme: candidates side by side, over windows that walk forward."""

@@ -3,6 +3,7 @@
 `python -m tests.killing [--moments 50] [--terms 5] [--seed 0]` prints a table of the moments; it exits with 1 if
 anything was unreadable, if more than one save interval was lost, if SIGTERM did not end it in 5 seconds with exit code
 130, or if a bit of the last and the best checkpoint, of `metrics.csv` or of the policy differs in the end.
+`--programme` does so with a programme: see tests/killing_programme.py.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tests import killing_programme
 from tests.helpers.checkpoint_runs import arguments, start
 from train.checkpoint import saved_updates
 from train.manifest import Damaged, verify
@@ -63,16 +65,20 @@ class Place(NamedTuple):
 def main(argv: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m tests.killing", description=__doc__.partition("\n")[0])
+    parser.add_argument("--programme", action="store_true", help="a programme instead of a run")
     parser.add_argument("--moments", type=int, default=50, help="kill -9 so many times")
     parser.add_argument("--terms", type=int, default=5, help="and SIGTERM so many times")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--updates", type=int, default=2000, help="of a run")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="killing-") as folder:
-        place = Place(Path(folder), args.updates)
-        finish(place, "whole")
         signals = ["SIGKILL"] * args.moments + ["SIGTERM"] * args.terms
-        faults = torture(place, signals, random.Random(args.seed))
+        if args.programme:
+            faults = killing_programme.torture(Path(folder), signals, random.Random(args.seed))
+        else:
+            place = Place(Path(folder), args.updates)
+            finish(place, "whole")
+            faults = torture(place, signals, random.Random(args.seed))
     for fault in faults:
         sys.stdout.write(f"FAULT: {fault}\n")
     sys.stdout.write("all equal to the last bit\n" if not faults else f"{len(faults)} faults\n")

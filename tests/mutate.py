@@ -50,6 +50,7 @@ METRICS = ("by_hand", "account", "degenerate", "tables", "peers")
 DATA_ROOM = ("tests/market/test_events.py", "tests/market/test_leaks.py")
 MARKET = ("tests/market/test_table.py", "tests/market/test_clock_kinds.py", *DATA_ROOM, BY_HAND)
 SPLIT_ENDS = "tests/market/test_splits_ends.py"
+REFEREE = ("referee", "batched", "certificate", "bridge", "leaks")
 RELAY = ("relay", "relay_refused", "relay_command")
 PAGE = ("page_tables", "page_iterations", "page_charts", "benchmark_page")
 
@@ -107,6 +108,7 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
     "eval_bridge/stateful_env.py": bridge("stateful_env"),
     "eval_bridge/inference": bridge("infer", "recommend"),
     "eval_bridge/api.py": bridge("infer", "recommend", "policy_api"),
+    "eval_bridge/leaks.py": ("tests/train/test_referee.py",),
     "eval_bridge/report": bridge("report_page"),
     "eval_bridge": bridge("evaluation", "backtest_command", "files"),
     "train/normalize.py": ("tests/train/test_rollout.py::test_the_reward_scale_is_that_of_all_discounted_returns",),
@@ -119,6 +121,7 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
     },
     **{f"train/programme/{name}.py": (PLAIN, "tests/train/test_programme_page.py") for name in PAGE},
     **{f"train/{name}.py": (PLAIN, "tests/train/test_train_compare.py") for name in ("compare", "compared")},
+    **{f"train/{name}.py": ("tests/train/test_referee.py",) for name in REFEREE},
     "train": (SURVIVORS,),
 }
 

@@ -20,6 +20,7 @@ from tests.mutations_metrics import METRICS
 from tests.mutations_orders import ORDERS
 from tests.mutations_phases import PHASES
 from tests.mutations_programme_page import PROGRAMME_PAGE
+from tests.mutations_referee import REFEREE
 from tests.mutations_relay import RELAY
 from tests.mutations_report import REPORT
 from tests.mutations_windows import WINDOWS
@@ -59,6 +60,6 @@ def mutated(mutation: Mutation, root: Path = ROOT) -> str:
     return text.replace(mutation.old, mutation.new.replace("\n", indent))
 
 
-RULES_AND_DATA, TRAINING = (ACCOUNT, ORDERS, BARS, DATA, WINDOWS), (LEARNER, PHASES, PROGRAMME_PAGE)
+RULES_AND_DATA, TRAINING = (ACCOUNT, ORDERS, BARS, DATA, WINDOWS), (LEARNER, PHASES, PROGRAMME_PAGE, REFEREE)
 BRIDGE = (BOOKS, METRICS, HONESTY, COMMANDS, INFERENCE, REPORT, RELAY)
 MUTATIONS = [each for text in (*RULES_AND_DATA, *TRAINING, *BRIDGE) for each in parse(text)]

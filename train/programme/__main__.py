@@ -78,11 +78,11 @@ def introduce(config: Any, run: Path, ground: Any) -> None:
     )
 
 
-def leave(reason: str, run: Path) -> int:
+def leave(reason: str, run: Path, flags: str = "") -> int:
     """Say how to go on with a programme that did not finish, and return the exit status."""
     from jaxtrade.errors import STOPPED
 
-    print(f"stopped: {reason}. Go on: python -m train.programme --resume {run}")
+    print(f"stopped: {reason}. Go on: python -m train.programme {flags}--resume {run}")
     return STOPPED
 
 

@@ -78,7 +78,8 @@ def begin(setup: Setup, world: World, seeds: jax.Array, start: Start) -> Contest
     count = jnp.zeros(seeds.shape, jnp.int32)
     score = jnp.full(seeds.shape, start.score, fresh.reward_scale.mean.dtype)
     learner = fresh._replace(params=params, opt_state=opt_state)
-    return Contest(learner, (params, opt_state), score, count, score, count, count + start.warm[0], count)
+    seen = count + start.warm[0].astype(jnp.int32)  # what a warm start begins with was validated
+    return Contest(learner, (params, opt_state), score, count, score, count, seen, count)
 
 
 def _seeded(setup: Setup, seed: jax.Array) -> Setup:
@@ -149,6 +150,6 @@ def judge(contest: Contest, scores: jax.Array, threshold: jax.Array, patience: j
         at=jnp.where(better, learner.update, contest.at),
         mark=jnp.where(runs & converging, scores, contest.mark),
         worse=jnp.where(runs, worse, contest.worse),
-        validations=contest.validations + runs,
+        validations=contest.validations + runs.astype(jnp.int32),
         stopped=jnp.where(runs & (worse >= patience), learner.update, contest.stopped),
     )

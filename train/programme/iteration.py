@@ -82,10 +82,10 @@ def make_task(
     world = make_world(fleet.setup, fleet.lineup, table, knobs, updates)
     if incumbent is None or not config.warm_start:
         return Task(number, own, folder, table, knobs, world, shape_of_start(fleet.setup, world), None)
-    many = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(fleet.lineup)), incumbent.params)
-    score = validator(config, fleet, table, world)(many)[0][0]
-    warm = jnp.asarray([True, config.warm_start_optimizer])
-    start = Start(incumbent.params, incumbent.opt_state, warm, jnp.asarray(score, jnp.float32))
+    many = jax.tree.map(lambda leaf: np.stack([leaf] * len(fleet.lineup)), incumbent.params)
+    score = np.asarray(validator(config, fleet, table, world)(many)[0])[0]
+    warm, score = jax.device_put((np.array([True, config.warm_start_optimizer]), np.float32(score)))
+    start = Start(incumbent.params, incumbent.opt_state, warm, score)
     return Task(number, own, folder, table, knobs, world, start, incumbent.iteration)
 
 
@@ -185,9 +185,13 @@ def trial_of(task: Task) -> Trial:
 
 
 def newest(job: Job, task: Task) -> tuple[int, Contest]:
-    """Return the updates done and the contest after the last of them."""
+    """Return the updates done and the contest after the last of them.
+
+    What is best is in the memory of the host: arrays that are bound to a device would be compiled for once more.
+    """
     shapes = shapes_here(job.programs.training.start, jnp.int32(0), task.world)
-    return load(task.folder, "latest", shapes, job.facts)
+    update, contest = load(task.folder, "latest", shapes, job.facts)
+    return update, contest._replace(best=jax.device_get(contest.best))
 
 
 def conclude(config: ProgrammeConfig, fleet: Fleet, task: Task, contest: Contest, update: int) -> Record:
@@ -215,7 +219,7 @@ def conclude(config: ProgrammeConfig, fleet: Fleet, task: Task, contest: Contest
         "log_growth": float(best.score[k]),
         "exact_log_growth": float(np.log(exact.equity[-1] / exact.capital)),
     }
-    candidates = [candidate_record(i, each, best) for i, each in enumerate(fleet.lineup)]
+    candidates = [candidate_record(i, each, best, task.config.updates) for i, each in enumerate(fleet.lineup)]
     stopped = sum(each["stopped_at"] is not None for each in candidates)
     found = {"early_stopped": stopped, "candidates": candidates, "winner": winner}
     return about_task(config, task, update) | found | {"policy_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
@@ -242,17 +246,17 @@ def about_task(config: ProgrammeConfig, task: Task, update: int) -> Record:
     }
 
 
-def candidate_record(number: int, candidate: Candidate, best: Contest) -> Record:
-    """Return what a candidate did."""
+def candidate_record(number: int, candidate: Candidate, best: Contest, planned: int) -> Record:
+    """Return what a candidate did; one whose patience ends with the last update was not stopped early."""
     score = float(best.score[number])
     found = {
         "log_growth": score if np.isfinite(score) else None,
         "update": int(best.at[number]) if np.isfinite(score) else None,
         "validations": int(best.validations[number]),
     }
-    stopped = int(best.stopped[number]) or None
+    stopped = int(best.stopped[number])
     about = {"candidate": number, "seed": candidate.seed, "settings": candidate.settings}
-    return about | {"validation": found, "stopped_at": stopped}
+    return about | {"validation": found, "stopped_at": stopped if 0 < stopped < planned else None}
 
 
 def load_incumbent(config: ProgrammeConfig, fleet: Fleet, task: Task, result: Record) -> Incumbent:

@@ -8,6 +8,7 @@ import yaml
 
 from jaxtrade import trials
 from jaxtrade.errors import InputError
+from jaxtrade.market.table import MarketTable
 from train.compilation import Compilations
 from train.folder import check_data, create_run, dotted, fingerprint, free_folder, resolve_config
 from train.programme.config import ProgrammeConfig
@@ -38,6 +39,15 @@ def start_folder(config: ProgrammeConfig, ground: Ground, resume: Path | None) -
     table = ground.table(0)
     if resume is None:
         return create_run(free_folder(config), config, {"fingerprint.json": fingerprint(config, table)})
+    return require_same(config, table, resume)
+
+
+def require_same(config: ProgrammeConfig, table: MarketTable, resume: Path) -> Path:
+    """Return the folder of a programme to resume.
+
+    Raises:
+        InputError: It was begun with other data or settings.
+    """
     check_data(resume, "data_sha256", table.data_hash)
     old = dotted(yaml.safe_load((resume / "config.yaml").read_text(encoding="utf-8")))
     new = dotted(config.model_dump(mode="json"))

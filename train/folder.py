@@ -53,13 +53,29 @@ def check_run(config: TrainConfig, table: MarketTable, resume: Path | None) -> P
     """Return the folder that `open_run` will create or open; nothing of the run is written yet.
 
     Raises:
-        InputError: A new run would overwrite one or cannot be written, or a resumed one would not fit its checkpoints.
+        InputError: A new run would overwrite one or cannot be written; a resumed one would not fit its checkpoints
+            or is part of a programme.
     """
     if resume is None:
         return free_folder(config)
+    above = resume.absolute().parent
+    if is_programme(above):
+        remedy = f"Resume all of it: python -m train.programme --resume {above}"
+        raise InputError(resume, "is one iteration of a programme", remedy)
     check_data(resume, "data_sha256", table.data_hash)
     check_changes(resume, config)
     return resume
+
+
+def is_programme(run: Path) -> bool:
+    """Tell whether a folder holds the configuration of a programme."""
+    if not all((run / name).exists() for name in trials.OF_A_RUN):
+        return False
+    try:
+        found = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, OSError):
+        return False
+    return isinstance(found, dict) and "iterations" in found
 
 
 def open_run(config: TrainConfig, table: MarketTable, resume: Path | None, calibration: Record | None = None) -> Path:

@@ -29,6 +29,7 @@ class Outcome(NamedTuple):
     finished: bool  # the last update is done, or a callback said that it is enough
     reason: str
     abandoned: bool  # a computation is still running: leave by os._exit
+    signal: str = ""  # that came meanwhile, be it during the last update; empty: none
 
 
 def leave(outcome: Outcome, run: Path) -> int:
@@ -102,7 +103,7 @@ def train(
         sys.stderr.write(f"error: {failed}\n")
     elif failed is not None:
         raise failed
-    return outcome
+    return outcome._replace(signal=stop.name)
 
 
 def first_state(job: Job, saves: Checkpoints, crew: Crew, resume: bool, say: Callable[[str], None]) -> tuple[int, Any]:

@@ -51,6 +51,20 @@ def stop_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, for the time of the block; not where `stop_signals` is."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    old = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
 def call_aside(work: Callable[[], T], stop: Stop) -> T:
     """Return what `work` returns, called in a thread of its own, so that signals are handled meanwhile.
 

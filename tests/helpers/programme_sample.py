@@ -205,6 +205,7 @@ def _honesty(case: Case, rows: list[dict[str, Any]]) -> dict[str, Any]:
             "total_return": float(np.expm1(sum(legs))),
             "sharpe": None if case.undefined else 0.41,
             "max_drawdown": 0.112,
+            "buy_and_hold_return": 0.208,
             "from": rows[0]["ranges"]["test"][0],
             "until": rows[-1]["ranges"]["test"][1],
         },

@@ -7,6 +7,7 @@ policies -> one backtest over the bars that none of them saw -> programme.html.
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ def main() -> int:
     """Run the command; the entry point of `jaxtrade-programme`."""
     from jaxtrade.errors import STOPPED, run_command
 
-    code = run_command(command)
+    code = run_command(partial(command, spread=True))
     if code == STOPPED:  # the interpreter would wait for a computation under way, and take seconds to clear up
         sys.stdout.flush()
         sys.stderr.flush()
@@ -23,26 +24,34 @@ def main() -> int:
     return code
 
 
-def command(argv: list[str]) -> int:
-    """Run a programme, or all that a benchmark compares."""
+def command(argv: list[str], spread: bool = False) -> int:
+    """Run a programme, or all that a benchmark compares; `spread` over the cores, in a process of its own."""
     began = time.perf_counter()
     from train.cli import parse_arguments
     from train.programme.config import ProgrammeConfig
+    from train.signals import sigterm_interrupts
 
     benchmark = "--benchmark" in argv
     config, resume = parse_arguments([each for each in argv if each != "--benchmark"], ProgrammeConfig)
-    if benchmark:
-        from train.programme.benchmark import run_benchmark
+    if spread:
+        from train.programme.spread import use_cores
 
-        return run_benchmark(config, resume)
-    return run_one(config, resume, began)
+        use_cores(config.candidates)
+    with sigterm_interrupts():
+        if benchmark:
+            from train.programme.benchmark import run_benchmark
+
+            return run_benchmark(config, resume)
+        return run_one(config, resume, began)
 
 
 def run_one(config: Any, resume: Path | None, began: float) -> int:
     """Run a programme from where it stands."""
     from train.programme.fleet import open_ground
-    from train.programme.open import resolve, start_folder
+    from train.programme.open import require_programme, resolve, start_folder
 
+    if resume is not None:
+        require_programme(resume)
     ground = open_ground(config)
     config = resolve(config, ground)
     from train.callbacks.make import make_own
@@ -56,10 +65,13 @@ def run_one(config: Any, resume: Path | None, began: float) -> int:
         use_compilation_cache()
     run = start_folder(config, ground, resume)
     introduce(config, run, ground)
-    with hold(run), Compilations() as compilations:
-        chosen = after_search(config, run, compilations)
-        programme = Programme(chosen, run, compilations, began)
-        outcome = programme.run_all(open_ground(chosen) if chosen is not config else ground)
+    try:
+        with hold(run), Compilations() as compilations:
+            chosen = after_search(config, run, compilations)
+            programme = Programme(chosen, run, compilations, began)
+            outcome = programme.run_all(open_ground(chosen) if chosen is not config else ground)
+    except KeyboardInterrupt:
+        return leave("interrupted; what was done is kept", run)
     if not outcome.finished:
         return leave(outcome.reason, run)
     finish(run)
@@ -94,8 +106,8 @@ def finish(run: Path) -> None:
     if honesty is None:
         return
     stitched = honesty.out_of_sample
-    growth = 0.0 if stitched.total_return is None else stitched.total_return
-    print(f"out of sample, {stitched.begin[:10]} to {stitched.until[:10]}: {growth:+.2%}")
+    growth, market = (each or 0.0 for each in (stitched.total_return, stitched.buy_and_hold_return))
+    print(f"out of sample, {stitched.begin[:10]} to {stitched.until[:10]}: {growth:+.2%}, buy and hold {market:+.2%}")
     print(honesty.verdict)
     print(f"report: {run / 'programme.html'} and {run / 'out-of-sample' / 'report.html'}")
 

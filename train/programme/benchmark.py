@@ -21,7 +21,7 @@ from train.programme.fleet import open_ground
 from train.programme.intervals import difference_interval
 from train.programme.iteration import Record, folder_of, read_result, write_json
 from train.programme.loop import Programme, forget_programs, read_clock
-from train.programme.open import require_same, resolve
+from train.programme.open import require_programme, require_same, resolve
 from train.programme.read import read_summary
 from train.programme.summary import SUMMARY, scores_of
 
@@ -46,6 +46,8 @@ def run_benchmark(config: ProgrammeConfig, resume: Path | None) -> int:
     """
     from train.programme.__main__ import leave
 
+    if resume is not None:
+        require_programme(resume, benchmark=True)
     ground = open_ground(config)
     config = resolve(config, ground)
     table = ground.table(0)
@@ -54,15 +56,17 @@ def run_benchmark(config: ProgrammeConfig, resume: Path | None) -> int:
     else:
         run = require_same(config, table, resume)
     variants = variants_of(config)
-    with hold(run):
-        for number, (name, variant) in enumerate(variants.items(), start=1):
-            sys.stdout.write(f"variant {number}/{len(variants)}: {name}\n")
-            reason = run_variant(name, variant, run)
-            if reason:
-                return leave(reason, run, "--benchmark ")
-        record = benchmark_record(config, run, list(variants))
-        write_json(run / RECORD, record)
-        page = write_benchmark(run, record)
+    try:
+        with hold(run):
+            for number, (name, variant) in enumerate(variants.items(), start=1):
+                sys.stdout.write(f"variant {number}/{len(variants)}: {name}\n")
+                if reason := run_variant(name, variant, run):
+                    return leave(reason, run, "--benchmark ")
+    except KeyboardInterrupt:
+        return leave("interrupted; what was done is kept", run, "--benchmark ")
+    record = benchmark_record(config, run, list(variants))
+    write_json(run / RECORD, record)
+    page = write_benchmark(run, record)
     sys.stdout.write(benchmark_text(record) + f"\nreport: {page}\n")
     return 0
 

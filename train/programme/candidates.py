@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxtrade.envs.trading import EnvParams
 from train.evaluate import walk
 from train.figures import Figures
 from train.learner import repeat, update
+from train.programme.spread import Spread
 from train.schedules import Hyper
 from train.state import Setup, TrainState, init_lanes, init_state
 
@@ -29,6 +31,9 @@ class World(NamedTuple):
     market: EnvParams  # of the training range; leaves of `rules` [K, ...]
     hyper: Hyper  # leaves [K]; updates [] and epochs []
     validation: EnvParams  # the same rules for all
+
+
+WORLD = World(MARKET, HYPER, None)  # type: ignore[arg-type]
 
 
 class Contest(NamedTuple):
@@ -87,31 +92,56 @@ def _seeded(setup: Setup, seed: jax.Array) -> Setup:
 
 
 def update_all(setup: Setup, learner: TrainState, world: World) -> tuple[TrainState, Figures]:
-    """Do one update of every candidate. The figures are their means, and sums of what is counted."""
+    """Do one update of every candidate; the figures are of all of them together."""
     each = jax.vmap(partial(update, setup._replace(axis=AXIS)), (STATE, MARKET, HYPER), (STATE, 0), axis_name=AXIS)
     learner, figures = each(learner, world.market, world.hyper)
-    means = {name: (jnp.sum if name.startswith("episode_") else jnp.mean)(x) for name, x in figures.scalars.items()}
-    return learner, Figures(
+    return learner, together(jnp, figures)
+
+
+def together(xp: Any, figures: Figures, axis: int = 0) -> Figures:
+    """Return the figures of candidates, or of equal shares of them, as one: means, and sums of what is counted.
+
+    Args:
+        xp: The array namespace.
+        figures: Leaves with an axis over candidates or shares.
+        axis: Which.
+    """
+    means = {
+        name: (xp.sum if name.startswith("episode_") else xp.mean)(leaf, axis) for name, leaf in figures.scalars.items()
+    }
+    return Figures(
         scalars=means,
-        gradients=jax.tree.map(jnp.mean, figures.gradients),
-        checks=jax.tree.map(jnp.max, figures.checks),
+        gradients={name: xp.mean(leaf, axis) for name, leaf in figures.gradients.items()},
+        checks={name: xp.max(leaf, axis) for name, leaf in figures.checks.items()},
         episodes={},
-        episode_rows=jnp.sum(figures.episode_rows),
+        episode_rows=xp.sum(figures.episode_rows, axis),
     )
 
 
-def compile_candidates(setup: Setup) -> Any:
-    """Return the jitted `(contest, world, count) -> (contest, figures)`, which consumes (donates) the contest."""
+def compile_candidates(setup: Setup, contest: Contest, world: World) -> tuple[Any, Figures, int]:
+    """Compile the updates for a contest and a world of such shapes.
 
-    def chunk(contest: Contest, world: World, count: jax.Array) -> tuple[Contest, Figures]:
-        learner, figures = repeat(partial(update_all, setup), contest.learner, world, count)
-        return contest._replace(learner=learner), figures
+    Returns:
+        `(contest, world, count) -> (contest, figures)`, which consumes the learner; shapes of the figures of each
+        share; bytes.
+    """
 
-    return jax.jit(chunk, donate_argnums=0)
+    def chunk(learner: TrainState, world: World, count: jax.Array) -> tuple[TrainState, Figures]:
+        learner, figures = repeat(partial(update_all, setup), learner, world, count)
+        return learner, jax.tree.map(lambda leaf: leaf[None], figures)
+
+    program = Spread(chunk, (STATE, WORLD, None), (STATE, 0), consumed=(0,))
+    _, shapes = program.compile(contest.learner, world, jnp.int32(1))
+
+    def call(contest: Contest, world: World, count: jax.Array) -> tuple[Contest, Figures]:
+        learner, figures = program(contest.learner, world, count)
+        return contest._replace(learner=learner), together(np, jax.device_get(figures))
+
+    return call, shapes, program.bytes
 
 
-def compile_scores(setup: Setup, decisions: int) -> Any:
-    """Return the jitted `(params [K, ...], market) -> (log growth [K], equity [K, decisions])`.
+def compile_scores(setup: Setup, decisions: int) -> Spread:
+    """Return `(params [K, ...], market) -> (log growth [K], equity [K, decisions])`, compiled when it is first called.
 
     The validation episodes of all candidates in one call, of ranges of up to so many decisions.
     """
@@ -120,7 +150,7 @@ def compile_scores(setup: Setup, decisions: int) -> Any:
         state, walked = walk(setup, params, market, decisions)
         return state.stats.log_growth, walked["equity"]
 
-    return jax.jit(jax.vmap(score, (0, None)))
+    return Spread(jax.vmap(score, (0, None)), (0, None), (0, 0))
 
 
 @jax.jit

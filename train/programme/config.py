@@ -1,17 +1,24 @@
 """The configuration of a programme: a training run, repeated over windows by several candidates, and its switches."""
 
+from difflib import get_close_matches
 from itertools import product
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, PlainSerializer, PlainValidator, field_validator, model_validator
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, field_validator, model_validator
 
 from jaxtrade.config import Count, Float, Int, Section
+from jaxtrade.config.account import CostConfig, RewardConfig
 from jaxtrade.config.kinds import Bars
 from train.config import AUTO, TrainConfig
 
 Vary = dict[str, tuple[float, ...]]
 KNOBS = ("ppo.learning_rate", "ppo.clip", "ppo.entropy_weight")
 TRACED = (*KNOBS, "env.costs.", "env.reward.", "env.reward_params.")  # what one compiled program can vary
+VARIED = (  # each key of these, but for the rewards: they are those of env.reward
+    *KNOBS,
+    *(f"env.costs.{name}" for name in CostConfig.model_fields if name != "stamp_duty_side"),
+    *(f"env.reward_params.{name}" for name in RewardConfig.model_fields),
+)
 AS_LISTS = PlainSerializer(lambda given: {key: list(values) for key, values in given.items()})
 SWITCHES = ("warm_start", "adaptive_timesteps", "early_stopping", "progressive", "caching", "fast_evaluation")
 
@@ -73,8 +80,10 @@ def parse_vary(value: Any) -> Vary:
     """Parse {key: numbers} of what candidates differ in."""
     vary = parse_space(value)
     for key, numbers in vary.items():
-        if not (key in KNOBS or any(key.startswith(each) for each in TRACED if each.endswith("."))):
-            raise ValueError(f"{key} cannot be varied in one compiled program; those that can: {', '.join(TRACED)}*")
+        if key not in VARIED and not key.startswith("env.reward."):
+            close = get_close_matches(key, VARIED, n=1)
+            known = f"did you mean {close[0]}?" if close else f"those that can: {', '.join(TRACED)}*"
+            raise ValueError(f"{key} cannot be varied in one compiled program; {known}")
         if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
             raise ValueError(f"{key}: values must be numbers, got {list(numbers)!r}")
     return {key: tuple(map(float, numbers)) for key, numbers in vary.items()}
@@ -94,6 +103,20 @@ def with_values(config: Any, values: dict[str, Any]) -> Any:
             part = part[section]
         part[last] = value
     return type(config).model_validate(data)
+
+
+def check_values(config: Any, values: dict[str, float]) -> None:
+    """Check that a configuration accepts the values of a candidate.
+
+    Raises:
+        ValueError: It does not; one line.
+    """
+    try:
+        with_values(config, values)
+    except ValidationError as error:
+        first: Any = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"vary {'.'.join(map(str, first['loc']))}: {message}, got {first['input']!r}") from None
 
 
 class Candidate(NamedTuple):
@@ -164,6 +187,9 @@ class ProgrammeConfig(TrainConfig):
         unknown = [key for key in self.vary if key.startswith("env.reward.") and key[11:] not in self.env.reward]
         if unknown:
             raise ValueError(f"vary {unknown[0]} is no reward of env.reward ({', '.join(self.env.reward)})")
+        own = TrainConfig.model_validate({name: getattr(self, name) for name in TrainConfig.model_fields})
+        for settings in self.settings:
+            check_values(own, settings)
         return self
 
     @property

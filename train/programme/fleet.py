@@ -16,7 +16,7 @@ from jaxtrade.market.table import MarketTable, seal
 from jaxtrade.market.windows import Prepared, Sizes, prepare, walk_forward_splits, window_table
 from train.config import TrainConfig
 from train.job import Training, compile_copy
-from train.memory import Need, free_bytes, program_bytes, refuse
+from train.memory import Need, free_bytes, refuse
 from train.programme.candidates import Start, World, begin, compile_candidates, compile_scores
 from train.programme.config import Candidate, ProgrammeConfig, with_values
 from train.programme.phases import PLAIN, Knobs, Phase, load_schedule, most_epochs
@@ -98,32 +98,36 @@ def compile_fleet(config: ProgrammeConfig, ground: Ground) -> Fleet:
     Raises:
         InputError: The candidates do not fit the memory.
     """
-    first = ground.table(0)
-    static = plain_config(config, {"ppo.epochs": most_epochs(ground.phases, config.ppo.epochs)})
-    train = [window.ranges["train"] for window in ground.windows]
-    longest = max(train, key=lambda span: span.decisions)
-    shortest = min(span.decisions for span in train)
-    setup = make_setup(static, longest, len(first.symbols), shortest)
-    lineup = tuple(config.lineup)
+    first, setup, lineup = ground.table(0), setup_for(config, ground), tuple(config.lineup)
     world = make_world(setup, lineup, first, Knobs(None, 1.0, 1.0, config.ppo.epochs), 1)
     start = jax.jit(lambda world, seeds, start: begin(setup, world, seeds, start))
     shapes = jax.eval_shape(start, world, seeds_of(lineup), shape_of_start(setup, world))
-    lowered = compile_candidates(setup).lower(shapes, world, jnp.int32(1))
-    chunk = lowered.compile()
+    chunk, figures, needed = compile_candidates(setup, shapes, world)
     decisions = ground.longest("validation")
-    needed = program_bytes(chunk)
     need = Need(config.num_envs, needed, free_bytes(jax.devices()[0]))
     if not need.fits:
-        raise refuse(need, None, static.lanes)
+        raise refuse(need, None, setup.config.lanes)
     return Fleet(
         setup=setup,
         lineup=lineup,
         begin=start,
-        training=Training(None, chunk, tuple(lowered.out_info[1].scalars), needed, compile_copy(shapes)),
+        training=Training(None, chunk, tuple(figures.scalars), needed, compile_copy(shapes)),
         scores=compile_scores(setup, decisions),
         referee=make_referee(setup, decisions),
         need=need,
     )
+
+
+def setup_for(config: ProgrammeConfig, ground: Ground) -> Setup:
+    """Return the static parts that all iterations share.
+
+    Raises:
+        InputError: A range of training is shorter than one rollout.
+    """
+    static = plain_config(config, {"ppo.epochs": most_epochs(ground.phases, config.ppo.epochs)})
+    train = [window.ranges["train"] for window in ground.windows]
+    longest, shortest = (pick(train, key=lambda span: span.decisions) for pick in (max, min))
+    return make_setup(static, longest, len(ground.prepared.bars.symbols), shortest.decisions)
 
 
 def plain_config(config: ProgrammeConfig, values: dict[str, Any]) -> TrainConfig:

@@ -167,6 +167,8 @@ def run_iteration(
     outcome = train(job, task.folder, resume, compilations, callbacks, say=lambda text: None)
     if not outcome.finished:
         return outcome
+    if outcome.signal:  # it came in the last update; a resume goes on with the export
+        return outcome._replace(finished=False, reason=f"{outcome.signal} after the last update; everything is saved")
     update, contest = newest(job, task)
     result = conclude(config, fleet, task, contest, update)
     record_stops(ledger, fleet.lineup, trial_of(task), result)

@@ -76,10 +76,12 @@ class Programme:
     def _iterate(self, number: int, results: list[Record]) -> Outcome:
         """Run an iteration on the shared data and programs; without caching, on its own."""
         if self._fleet is None or not self.config.caching:
-            began = time.perf_counter()
+            began = self._began if self._fleet is None else time.perf_counter()  # the start is part of the first setup
             if not self.config.caching:
                 forget_programs()
                 self._ground = open_ground(self.config)
+            sys.stdout.write("compiling ...\n")
+            sys.stdout.flush()
             self._fleet = compile_fleet(self.config, self._ground)
             self._setup_seconds = time.perf_counter() - began
         incumbent = self._best_so_far(results)
@@ -118,7 +120,7 @@ class Programme:
         self._keep_clock()
         summary = self._write(results)
         write_page(self.run, summary, None)
-        sys.stdout.write(line_of(summary, self.config) + "\n")
+        sys.stdout.write(lines_of(summary, self.config))
         sys.stdout.flush()
 
     def _conclude(self, results: list[Record]) -> None:
@@ -165,23 +167,27 @@ def forget_programs() -> None:
     jax.clear_caches()
 
 
-def line_of(summary: Record, config: ProgrammeConfig) -> str:
-    """Return the line about the newest iteration: what it did, what was saved, and how long the rest will take."""
+def pace_of(rows: list[Record]) -> float:
+    """Return the seconds that an iteration to come will take: those of the others, but for what is done once."""
+    later = [row["timing"]["seconds"] for row in rows[1:]]
+    first = rows[0]["timing"]
+    return sum(later) / len(later) if later else first["training_seconds"] + first["validation_seconds"]
+
+
+def lines_of(summary: Record, config: ProgrammeConfig) -> str:
+    """Return what to say of the newest iteration: what came of it, what was saved, and how long the rest will take."""
     row, totals = summary["iterations"][-1], summary["totals"]
-    found, timing = row["validation"], totals["timing"]
-    left = timing["seconds"] / len(summary["iterations"]) * (config.iterations - row["iteration"])
+    found, winner = row["validation"], row["winner"]
+    left = pace_of(summary["iterations"]) * (config.iterations - row["iteration"])
     spread = "" if found["low"] is None else f" [{found['low']:+.4f}, {found['high']:+.4f}]"
     middle = "none" if found["iqm"] is None else f"{found['iqm']:+.4f}{spread}"
-    parts = [
-        f"iteration {row['iteration']}/{config.iterations}",
-        *([row["phase"]] if row["phase"] else []),
-        f"{row['start']} start",
-        f"{row['steps']['done']:,} steps ({row['steps']['saved']:,} saved)",
-        f"{row['early_stopped']} of {config.candidates} stopped early",
-        f"validation {middle}",
-        f"winner {row['winner']['candidate']} at update {row['winner']['update']} {row['winner']['log_growth']:+.4f}",
-        f"{row['timing']['seconds']:.1f} s",
-        f"left {duration(left)}",
-        f"about {timing['speedup']:.1f}x the plain schedule",
-    ]
-    return ", ".join(parts)
+    phase = f"{row['phase']}, " if row["phase"] else ""
+    saved, done = row["steps"]["saved"], row["steps"]["done"]
+    return (
+        f"iteration {row['iteration']}/{config.iterations}: {phase}{row['start']} start, "
+        f"{row['timing']['seconds']:.1f} s, left {duration(left)}\n"
+        f"  validation log growth {middle}; winner {winner['candidate']} at update {winner['update']}, "
+        f"{winner['log_growth']:+.4f}\n"
+        f"  {done:,} steps, {saved:,} saved; {row['early_stopped']} of {config.candidates} stopped early; "
+        f"about {totals['timing']['speedup']:.1f}x the plain schedule so far\n"
+    )

@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from jaxtrade import trials
 from jaxtrade.errors import InputError
 from jaxtrade.market.table import MarketTable
 from train.compilation import Compilations
-from train.folder import check_data, create_run, dotted, fingerprint, free_folder, resolve_config
+from train.folder import check_data, create_run, dotted, fingerprint, free_folder, is_programme, resolve_config
 from train.programme.config import ProgrammeConfig
-from train.programme.fleet import Ground, compile_fleet, open_ground
+from train.programme.fleet import Ground, compile_fleet, open_ground, setup_for
 from train.programme.intervals import iqm
 
 
@@ -20,14 +19,38 @@ def resolve(config: ProgrammeConfig, ground: Ground) -> ProgrammeConfig:
     """Return the configuration with name, data and symbols filled in.
 
     Raises:
-        InputError: The market cannot be traded with these actions, or a cost is both varied and a range.
+        InputError: The market cannot be traded with these actions, a range of training is shorter than one rollout, a
+            cost is both varied and a range, or the search is impossible.
     """
     resolved = resolve_config(config, ground.table(0))
+    setup_for(config, ground)
     for key in config.vary:
         *sections, name = key.split(".")
         if sections == ["env", "costs"] and not isinstance(getattr(config.env.costs, name), int | float):
             raise InputError(f"vary {key}", "is not one number in env.costs", "Give env.costs one number there")
+    if config.search.trials:
+        from train.programme.search import possible_settings
+
+        possible_settings(config, lambda text: None)
     return resolved.model_copy(update={"market": ground.prepared.config})  # type: ignore[return-value]
+
+
+def require_programme(run: Path, benchmark: bool = False) -> None:
+    """Check that a folder to resume is a programme's, or a benchmark's.
+
+    Raises:
+        InputError: It is the other of the two, or a training run, of its own or within a programme.
+    """
+    above = run.absolute().parent
+    if is_programme(run):
+        if benchmark and (run / "iteration-01").exists():
+            raise InputError(run, "is a programme, and no benchmark", f"Resume it without --benchmark: --resume {run}")
+        if not benchmark and (run / "optimised").exists():
+            raise InputError(run, "is a benchmark", f"Go on with it: --benchmark --resume {run}")
+        return
+    if is_programme(above):
+        raise InputError(run, "is one iteration of a programme", f"Resume all of it: --resume {above}")
+    raise InputError(run, "is a training run, and no programme", f"Go on with it: python -m train.ppo --resume {run}")
 
 
 def start_folder(config: ProgrammeConfig, ground: Ground, resume: Path | None) -> Path:
@@ -94,4 +117,4 @@ def first_window(config: ProgrammeConfig, folder: Path, label: str, run: Path, c
         if not outcome.finished:
             raise KeyboardInterrupt
     result: Any = read_result(place)
-    return float(iqm(np.nan_to_num(scores_of([result]), nan=-np.inf)))
+    return iqm(scores_of([result]))

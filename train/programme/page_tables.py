@@ -113,13 +113,14 @@ def _effects(summary: Summary) -> dict[str, str]:
     shortened, stopped = steps.plain - steps.planned, steps.planned - steps.done
     validating = sum(row.timing.validation_seconds or 0.0 for row in summary.iterations)
     compiled = totals.timing.compilations or 0
+    later = sum(row.timing.compilations or 0 for row in summary.iterations[1:])
     return {
         "warm_start": f"{totals.warm_starts:,} of {totals.starts:,} trainings began with the best policy so far.",
-        "adaptive_timesteps": f"{count(shortened)} steps ({share(shortened, steps.plain)}) were not planned.",
+        "adaptive_timesteps": f"{count(steps.planned)} steps were planned, {share(shortened, steps.plain)} less than {count(steps.plain)}.",
         "early_stopping": f"{totals.early_stops:,} of {totals.starts:,} trainings stopped early; "
         f"{count(stopped)} steps ({share(stopped, steps.plain)}) were not needed.",
         "progressive": f"Schedule: {summary.schedule or 'none'}.",
-        "caching": f"{compiled:,} program{'' if compiled == 1 else 's'} compiled for all iterations.",
+        "caching": f"Compiled once: {later:,} of {compiled:,} programs after the first iteration.",
         "fast_evaluation": f"Validations took {duration(validating)} of {duration(totals.timing.seconds)}.",
     }
 

@@ -232,6 +232,8 @@ class OutOfSample(Part):
     """Sharpe ratio a year."""
     max_drawdown: Figure
     """Largest fall below the peak, as a share."""
+    buy_and_hold_return: Figure = None
+    """Return of buying at the first of these bars and holding."""
     begin: str = Field(alias="from")
     """Time of its first bar."""
     until: str

@@ -1,6 +1,6 @@
 """Functions of candidates, compiled once and run on several devices at a time, an equal share of the candidates each.
 
-Before and after a call everything lies on the first device: what is judged, saved and exported does not know the others.
+Before and after a call everything lies on the first device: what judges, saves and exports does not know the others.
 """
 
 import os
@@ -22,13 +22,16 @@ def use_cores(candidates: int) -> int:
     """Let JAX see the cores that candidates can be shared out among as devices; for commands, before JAX starts.
 
     Returns:
-        The number of devices asked for; 0 where the user has said it.
+        The number of devices asked for; 0 where the user has said it, or JAX runs already.
     """
     if FLAG in os.environ.get("XLA_FLAGS", "") or "JAX_NUM_CPU_DEVICES" in os.environ:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = shares(candidates, cores)
-    jax.config.update("jax_num_cpu_devices", count)
+    try:
+        jax.config.update("jax_num_cpu_devices", count)
+    except RuntimeError:
+        return 0
     return count
 
 
@@ -37,42 +40,56 @@ def shares(candidates: int, devices: int) -> int:
     return max(count for count in range(1, min(candidates, devices) + 1) if candidates % count == 0)
 
 
-class Spread:
-    """A compiled function `(candidates, market, ...) -> results` that is spread over devices.
+def share_devices(candidates: int) -> list[jax.Device]:
+    """Return the devices that candidates are shared out among."""
+    devices = jax.devices()
+    return devices[: shares(candidates, len(devices))]
 
-    The first argument is consumed. The second is kept on the devices for as long as it is the same object.
+
+class Spread:
+    """A function `(candidates, market, ...) -> results` that is compiled once and spread over devices.
+
+    The second argument is kept on the devices for as long as it is the same object.
     """
 
-    def __init__(self, function: Callable[..., Any], axes: tuple[Any, ...], results: Any, arguments: Any) -> None:
-        """Compile a function.
+    def __init__(
+        self, function: Callable[..., Any], axes: tuple[Any, ...], results: Any, consumed: tuple[int, ...] = ()
+    ) -> None:
+        """Take a function; it is compiled for the first arguments that it is called with, if not before.
 
         Args:
-            function: Of candidates of any number; devices do not talk to each other.
-            axes: Prefix of the tree of arguments: 0 where a leaf has the candidates' axis in front, None where all
-                candidates share it, as for `vmap`.
-            results: The same of what is returned. What has an axis 0 is put together in the order of the candidates.
-            arguments: Shapes and dtypes; the first leaf of the first argument tells how many candidates there are.
+            function: Of any number of candidates. Devices do not talk to each other.
+            axes: Prefix of the tree of arguments: 0 where leaves have the candidates' axis in front, None where all
+                candidates share them, as for `vmap`.
+            results: The same of what is returned; shares with an axis are put together in the candidates' order.
+            consumed: Arguments whose memory the results may take.
         """
-        count = shares(len(jax.tree.leaves(arguments[0])[0]), len(jax.devices()))
-        devices = jax.devices()[:count]
-        self._home = devices[0]
-        self._kept: tuple[Any, Any] = (None, None)
+        self._function, self._axes, self._axes_of_results, self._consumed = function, axes, results, consumed
+        self._program: Any = None
         self._places: Any = None
-        donated: tuple[int, ...] = (0,)
-        shapes = jax.eval_shape(lambda *given: given, *arguments)
-        self.results = jax.eval_shape(function, *shapes)
-        if count > 1:
-            mesh, donated = Mesh(np.array(devices), (AXIS,)), ()  # copies on other devices leave nothing to donate
-            specs, outs = _specs(axes), _specs(results)
-            function = _bare(jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=outs, check_vma=False), shapes)
+        self._kept: tuple[Any, Any] = (None, None)
+        self.bytes = 0
+
+    def compile(self, *arguments: Any) -> Any:
+        """Compile for arguments of such shapes; return those of the results."""
+        function, shapes = self._function, jax.eval_shape(lambda *given: given, *arguments)
+        devices = share_devices(len(jax.tree.leaves(shapes[0])[0]))
+        self._home, self._shapes = devices[0], jax.eval_shape(function, *shapes)
+        donated = self._consumed if len(devices) == 1 else ()  # copies of the host's memory cannot be donated
+        if len(devices) > 1:
+            mesh = Mesh(np.array(devices), (AXIS,))
+            specs, outs = _specs(self._axes), _specs(self._axes_of_results)
             self._places = jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs, is_leaf=_is_spec)
-            shapes = jax.eval_shape(_bare_keys, shapes)
-        jitted = jax.jit(function, donate_argnums=donated, in_shardings=self._places)
-        self._program = jitted.lower(*shapes).compile()
-        self.bytes = program_bytes(self._program) * (count if self._home.platform == "cpu" else 1)
+            mapped = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=outs, check_vma=False)
+            function, shapes = _bare(mapped, shapes), jax.eval_shape(_bare_keys, shapes)
+        self._program = jax.jit(function, donate_argnums=donated, in_shardings=self._places).lower(*shapes).compile()
+        self.bytes = program_bytes(self._program) * (len(devices) if self._home.platform == "cpu" else 1)
+        return self._shapes
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it with what lies on the first device, or on the host."""
+        if self._program is None:
+            self.compile(*arguments)
         if self._places is None:
             return self._program(*arguments)
         first, market, *others = arguments
@@ -80,7 +97,7 @@ class Spread:
             self._kept = market, self._place(market, 1)
         placed = [self._place(each, number) for number, each in enumerate(others, start=2)]
         results = self._program(self._place(first, 0), self._kept[1], *placed)
-        return _typed_keys(jax.device_put(results, self._home), self.results)
+        return _typed_keys(jax.device_put(results, self._home), self._shapes)
 
     def _place(self, argument: Any, number: int) -> Any:
         return jax.device_put(jax.device_get(_bare_keys(argument)), self._places[number])

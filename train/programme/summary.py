@@ -110,7 +110,8 @@ def plain_seconds(config: ProgrammeConfig, results: list[Record], clock: Clock) 
     Every update and validation at the pace that was measured, as many as the plain schedule has; and what is shared by
     all iterations once for each. That an update has fewer epochs in some phases is left out. `--benchmark` measures.
     """
-    seconds = clock.setup_seconds
+    apart = clock.seconds - clock.setup_seconds - sum(result["timing"]["seconds"] for result in results)
+    seconds = clock.setup_seconds + max(apart, 0.0)  # what no schedule changes: the stitched backtest, the pages
     for result in results:
         timing, updates = result["timing"], result["updates"]
         work = timing["training_seconds"] + timing["validation_seconds"]
@@ -121,12 +122,13 @@ def plain_seconds(config: ProgrammeConfig, results: list[Record], clock: Clock) 
 def honesty_of(config: ProgrammeConfig, run: Path, results: list[Record], evaluation: Evaluation) -> Record:
     """Return what is to be said about luck: of the stitched backtest, and of choosing among candidates."""
     found, figures, result = evaluation.honesty, evaluation.figures, evaluation.result
-    growth = math.log(result.equity[-1] / result.equity[0])
+    growth, market = math.log(result.equity[-1] / result.equity[0]), evaluation.baselines["buy_and_hold"].equity
     stitched = {
         "log_growth": growth,
         "total_return": math.expm1(growth),
         "sharpe": _number(figures["sharpe"]),
         "max_drawdown": _number(figures["max_drawdown"]),
+        "buy_and_hold_return": float(market[-1] / market[0] - 1),
         "from": str(result.time[0]),
         "until": str(result.time[-1]),
     }

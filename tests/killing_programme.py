@@ -101,15 +101,14 @@ def one_moment(place: Path, stage: Moment, name: str, rng: random.Random) -> tup
 
 
 def ended_badly(place: Path, code: int, seconds: float) -> list[str]:
-    """Return what is wrong with the end of a process that got SIGTERM; one that had not begun yet just ends."""
+    """Return what is wrong with the end of a process that got SIGTERM, before which it had begun and not finished."""
     said = log_of(place)
-    if said in ("", "interrupted\n"):
+    if said in ("", "interrupted\n") or "\nreport: " in said:
         return []
     faults = [] if code == STOPPED else [f"SIGTERM ended with {code}"]
     faults += [] if seconds <= SECONDS else [f"SIGTERM took {seconds:.1f} s"]
-    return (
-        faults if said.count(f"--resume {NAME}\n") == 1 else [*faults, f"it does not say how to go on: {tail(place)}"]
-    )
+    faults += [] if said.count(f"--resume {NAME}\n") == 1 else [f"it does not say how to go on: {tail(place)}"]
+    return faults
 
 
 def is_fresh(path: Path, began: float) -> bool:

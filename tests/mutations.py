@@ -19,7 +19,9 @@ from tests.mutations_learner import LEARNER
 from tests.mutations_metrics import METRICS
 from tests.mutations_orders import ORDERS
 from tests.mutations_phases import PHASES
+from tests.mutations_programme import PROGRAMME
 from tests.mutations_programme_page import PROGRAMME_PAGE
+from tests.mutations_programme_run import PROGRAMME_RUN
 from tests.mutations_referee import REFEREE
 from tests.mutations_relay import RELAY
 from tests.mutations_report import REPORT
@@ -60,6 +62,9 @@ def mutated(mutation: Mutation, root: Path = ROOT) -> str:
     return text.replace(mutation.old, mutation.new.replace("\n", indent))
 
 
-RULES_AND_DATA, TRAINING = (ACCOUNT, ORDERS, BARS, DATA, WINDOWS), (LEARNER, PHASES, PROGRAMME_PAGE, REFEREE)
+RULES_AND_DATA, TRAINING = (
+    (ACCOUNT, ORDERS, BARS, DATA, WINDOWS),
+    (LEARNER, PHASES, PROGRAMME, PROGRAMME_PAGE, PROGRAMME_RUN, REFEREE),
+)
 BRIDGE = (BOOKS, METRICS, HONESTY, COMMANDS, INFERENCE, REPORT, RELAY)
 MUTATIONS = [each for text in (*RULES_AND_DATA, *TRAINING, *BRIDGE) for each in parse(text)]

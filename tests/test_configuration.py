@@ -10,6 +10,7 @@ import yaml
 from tests.helpers.planting import ROOT
 from train.cli import ENVIRONMENT, load_file, parse_arguments, validate
 from train.config import TrainConfig
+from train.programme.config import ProgrammeConfig
 
 PRESETS = sorted(file.stem for file in (ROOT / "configs").glob("*.yaml"))
 
@@ -39,7 +40,8 @@ def test_the_default_preset_writes_every_default_out() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_valid(name: str) -> None:
-    assert parse("--config", name).num_envs > 0
+    model = ProgrammeConfig if name.endswith("_programme") else None
+    assert parse_arguments(["--config", name], model).config.num_envs > 0
     assert set(PRESETS) >= {"default", "smoke"}
 
 

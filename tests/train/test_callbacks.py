@@ -31,7 +31,7 @@ OTHERS = [pytest.param(update, marks=pytest.mark.nightly) for update in range(1,
 def test_stopped_anywhere_and_resumed_is_the_whole_run(tmp_path: Path, whole: Path, update: int) -> None:
     run = tmp_path / "run"
     outcome = go(run, more=[Probe(update, interrupt)])
-    assert outcome == Outcome(False, f"SIGTERM after update {update}; everything is saved", abandoned=False)
+    assert outcome == Outcome(False, f"SIGTERM after update {update}; everything is saved", False, "SIGTERM")
     assert saved_updates(run)[-1] == update
     assert (whole / "metrics.csv").read_text().startswith((run / "metrics.csv").read_text())  # no row is another
     assert len(rows(run)) == update

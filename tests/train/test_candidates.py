@@ -47,8 +47,10 @@ LINEUP = tuple(
         (7, 1e-2, 0.0, 0.05, 0.05, 1.0),
     )
 )
+COSTS = ("env.costs.buy_percent", "env.costs.sell_percent")
 PHASE = Knobs("exploration", 0.5, 2.0, 2)
 MOST_EPOCHS, UPDATES = 3, 4
+NETWORKS = {"mlp": MLP, "multiscale_lstm": LSTM}
 ENV = EnvConfig(window=30, ruin_percent=90.0)
 SIZES = {"rollout_length": 16, "lanes": 4, "episode_bars": 32, "minibatches": 2, "target_kl": 3e-3}
 
@@ -82,6 +84,13 @@ def side_by_side(network: dict[str, Any], lineup: Sequence[Candidate]) -> Side:
     world = make_world(setup, lineup, table, PHASE, UPDATES)
     first = jax.jit(partial(begin, setup), compiler_options=QUICK)
     return Side(setup, tuple(lineup), table, world, first(world, seeds_of(lineup), shape_of_start(setup, world)))
+
+
+@lru_cache
+def all_four(kind: str) -> tuple[Side, Any]:
+    """Return the line-up before the first update, and the program that updates it: compiled once for all tests."""
+    side = side_by_side(NETWORKS[kind], LINEUP)
+    return side, jax.jit(partial(update_all, side.setup), compiler_options=QUICK)
 
 
 def alone(side: Side, number: int) -> tuple[Setup, EnvParams]:
@@ -129,9 +138,8 @@ class Walked(NamedTuple):
     single: list[list[tuple[TrainState, Figures]]]  # [K][2]
 
 
-def walk_both(side: Side, numbers: Sequence[int], own_clock: bool = False) -> Walked:
+def walk_both(side: Side, every: Any, numbers: Sequence[int], own_clock: bool = False) -> Walked:
     """Do two updates of all candidates, and of some of them alone."""
-    every = jax.jit(partial(update_all, side.setup), compiler_options=QUICK)
     together, learner = [], side.contest.learner
     for _ in range(2):
         together.append(every(learner, side.world))
@@ -175,7 +183,7 @@ def test_the_world_holds_the_numbers_of_every_candidate() -> None:
 @pytest.mark.nightly
 def test_a_warm_start_begins_with_what_it_is_given() -> None:
     """The optimiser's state only if asked for; a cold one with fresh parameters of each seed."""
-    side = side_by_side(MLP, LINEUP)
+    side = all_four("mlp")[0]
     cold = side.contest
     given, moments = jax.tree.map(lambda leaf: leaf[1] + 1, (cold.learner.params, cold.learner.opt_state))
     first = jax.jit(partial(begin, side.setup), compiler_options=QUICK)
@@ -199,14 +207,14 @@ def spread(tree: Any) -> Any:
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("network", [MLP, LSTM], ids=["mlp", "multiscale_lstm"])
-def test_a_candidate_learns_what_it_learns_alone(network: dict[str, Any]) -> None:
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_candidate_learns_what_it_learns_alone(kind: str) -> None:
     """With ruins and a stop of the epochs in some of them only, and a jump of the lanes.
 
     The candidates' program is compiled for more epochs than the phase has; alone, for as many as it has.
     """
-    side = side_by_side(network, LINEUP)
-    walked = walk_both(side, range(len(LINEUP)))
+    side, every = all_four(kind)
+    walked = walk_both(side, every, range(len(LINEUP)))
     for step, limit in enumerate((LIMIT, 1e-4)):
         learner, figures = walked.together[step]
         singles = [rows[step] for rows in walked.single]
@@ -229,8 +237,33 @@ def test_a_candidate_learns_what_it_learns_alone(network: dict[str, Any]) -> Non
 
 
 @pytest.mark.nightly
+def test_a_number_matters_to_its_candidate_alone() -> None:
+    """Each number that is varied, changed for one candidate: the others learn the same to the last bit.
+
+    Without its costs nobody is ruined, so that no account is opened anew in the middle of the rollout.
+    """
+    side, every = all_four("mlp")
+    before = every(side.contest.learner, side.world)
+    number = DEAREST
+    for key, value in LINEUP[number].settings.items():
+        other = {key: 1e-4 if key == "ppo.clip" else value * 2}  # a clip range that is reached
+        settings = LINEUP[number].settings | (dict.fromkeys(COSTS, 0.0) if key in COSTS else other)
+        lineup = [each._replace(settings=settings) if k == number else each for k, each in enumerate(LINEUP)]
+        world = make_world(side.setup, lineup, side.table, PHASE, UPDATES)
+        learner, figures = every(side.contest.learner, world)
+        for k in range(len(LINEUP)):
+            mine, was = (candidate_of(each, k).params for each in (learner, before[0]))
+            gap = max(float(np.max(np.abs(a - b))) for a, b in zip(leaves_of(mine), leaves_of(was), strict=True))
+            assert (gap > LIMIT) if k == number else (gap == 0), (key, k, gap)
+            if k != number:
+                assert_close(candidate_of(learner, k), candidate_of(before[0], k), 0)
+        assert (float(figures.scalars["episode_ruined"]) > 0) == (key not in COSTS), key
+
+
+@pytest.mark.nightly
 def test_one_candidate_is_a_run_of_train_ppo() -> None:
     """Its own clock as well."""
     side = side_by_side(MLP, LINEUP[3:])
-    walked = walk_both(side, [0], own_clock=True)
+    every = jax.jit(partial(update_all, side.setup), compiler_options=QUICK)
+    walked = walk_both(side, every, [0], own_clock=True)
     assert_close(candidate_of(walked.together[0][0], 0), walked.single[0][0][0])

@@ -246,7 +246,7 @@ def odd_file(folder: Path) -> str:
 @pytest.mark.parametrize("kind", ["rolling", "expanding", "fixed"])
 def test_one_compilation_for_the_whole_programme(tmp_path: Path, kind: str) -> None:
     data = odd_file(tmp_path)
-    market = {"interval": "8h"}
+    market = {"interval": 8 * 3600}
     for name, changes in {"warm": {}, "cold": {"warm_start": False}}.items():
         config = small_programme(tmp_path, name, data=data, market=market, windows={"kind": kind}, **changes)
         counted, report = list[int](), Programme._report

@@ -73,7 +73,7 @@ class Spread:
     def compile(self, *arguments: Any) -> Any:
         """Compile for arguments of such shapes; return those of the results."""
         function, shapes = self._function, jax.eval_shape(lambda *given: given, *arguments)
-        devices = share_devices(len(jax.tree.leaves(shapes[0])[0]))
+        devices = share_devices(_count(self._axes[0], shapes[0]))
         self._home, self._shapes = devices[0], jax.eval_shape(function, *shapes)
         donated = self._consumed if len(devices) == 1 else ()  # copies of the host's memory cannot be donated
         if len(devices) > 1:
@@ -103,6 +103,16 @@ class Spread:
         return jax.device_put(jax.device_get(_bare_keys(argument)), self._places[number])
 
 
+def _count(axes: Any, shapes: Any) -> int:
+    """Return how many candidates there are."""
+    own = jax.tree.map(lambda axis, part: None if axis is None else part, axes, shapes, is_leaf=_is_none)
+    return int(jax.tree.leaves(own)[0].shape[0])
+
+
+def _is_none(leaf: Any) -> bool:
+    return leaf is None
+
+
 def _is_spec(leaf: Any) -> bool:
     return isinstance(leaf, PartitionSpec)
 
@@ -110,7 +120,7 @@ def _is_spec(leaf: Any) -> bool:
 def _specs(axes: Any) -> Any:
     """Return where leaves lie: cut along their first axis, or whole on every device."""
     spec = {0: PartitionSpec(AXIS), None: PartitionSpec()}
-    return jax.tree.map(spec.__getitem__, axes, is_leaf=lambda leaf: leaf is None)
+    return jax.tree.map(spec.__getitem__, axes, is_leaf=_is_none)
 
 
 def _bare(function: Callable[..., Any], shapes: Any) -> Callable[..., Any]:

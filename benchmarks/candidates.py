@@ -11,15 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.harness import AtMost, Rate, Report, Work, measure, parse_options, publish, ratio, summary
-from benchmarks.ours import random_market
 from jaxtrade.market.table import MarketTable
 from train.compilation import Compilations
-from train.programme.candidates import begin, compile_candidates
 from train.programme.config import ProgrammeConfig
-from train.programme.fleet import make_world, plain_config, seeds_of, shape_of_start
-from train.programme.phases import Knobs
 from train.programme.spread import use_cores
-from train.state import make_setup
 
 COUNTS = (1, 2, 4, 8)
 SMALL = {"rollout_length": 32, "lanes": 8, "minibatches": 2}
@@ -51,6 +46,11 @@ def candidates_work(table: MarketTable, config: ProgrammeConfig, updates: int) -
 
     An item is a sample of one candidate.
     """
+    from train.programme.candidates import begin, compile_candidates
+    from train.programme.fleet import make_world, plain_config, seeds_of, shape_of_start
+    from train.programme.phases import Knobs
+    from train.state import make_setup
+
     span = table.span("train")
     setup = make_setup(plain_config(config, {}), span, len(table.symbols), span.decisions)
     world = make_world(setup, config.lineup, table, Knobs(None, 1.0, 1.0, config.ppo.epochs), updates)
@@ -71,6 +71,8 @@ def candidates_work(table: MarketTable, config: ProgrammeConfig, updates: int) -
 
 def run(quick: bool) -> Report:
     """Measure every launch with every number of candidates."""
+    from benchmarks.ours import random_market  # starts JAX
+
     table = random_market(1, 5000, ProgrammeConfig().env.window)
     rates, ratios, targets = dict[str, Rate](), dict[str, Rate](), dict[str, float | AtMost]()
     for launch in LAUNCHES[:1] if quick else LAUNCHES:

@@ -117,8 +117,9 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
     "train/callbacks": ("tests/train/test_callbacks.py",),
     **{
         f"train/programme/{name}.py": (PLAIN, f"tests/train/test_{name}.py")
-        for name in ("phases", "search", "intervals")
+        for name in ("phases", "search")
     },
+    "train/programme/intervals.py": (PLAIN, "tests/train/test_programme_intervals.py"),
     **{f"train/programme/{name}.py": (PLAIN, "tests/train/test_programme_page.py") for name in PAGE},
     **{f"train/{name}.py": (PLAIN, "tests/train/test_train_compare.py") for name in ("compare", "compared")},
     **{f"train/{name}.py": ("tests/train/test_referee.py",) for name in REFEREE},

@@ -114,9 +114,10 @@ def _effects(summary: Summary) -> dict[str, str]:
     validating = sum(row.timing.validation_seconds or 0.0 for row in summary.iterations)
     compiled = totals.timing.compilations or 0
     later = sum(row.timing.compilations or 0 for row in summary.iterations[1:])
+    fewer = f"{share(shortened, steps.plain)} fewer than plain"
     return {
         "warm_start": f"{totals.warm_starts:,} of {totals.starts:,} trainings began with the best policy so far.",
-        "adaptive_timesteps": f"{count(steps.planned)} steps were planned, {share(shortened, steps.plain)} less than {count(steps.plain)}.",
+        "adaptive_timesteps": f"{count(steps.planned)} steps planned, {fewer}.",
         "early_stopping": f"{totals.early_stops:,} of {totals.starts:,} trainings stopped early; "
         f"{count(stopped)} steps ({share(stopped, steps.plain)}) were not needed.",
         "progressive": f"Schedule: {summary.schedule or 'none'}.",

@@ -20,6 +20,7 @@ SCRIPTS = (
     "backtest_bars",
     "inference_latency",
     "compile_time",
+    "candidates",
     "memory",
     "scaling",
     "load_bars",

@@ -52,6 +52,8 @@ MARKET = ("tests/market/test_table.py", "tests/market/test_clock_kinds.py", *DAT
 SPLIT_ENDS = "tests/market/test_splits_ends.py"
 REFEREE = ("referee", "batched", "certificate", "bridge", "leaks")
 RELAY = ("relay", "relay_refused", "relay_command")
+LOOP = ("watch", "iteration", "loop", "summary")
+PROGRAMME = "tests/train/test_"
 PAGE = ("page_tables", "page_iterations", "page_charts", "benchmark_page")
 
 
@@ -115,9 +117,15 @@ TESTS: dict[str, tuple[str, ...]] = {  # of the mutated file, the tests that run
     "train/manifest.py": ("tests/train/test_checkpoint_damage.py",),
     "train/saved.py": ("tests/train/test_checkpoint.py",),
     "train/callbacks": ("tests/train/test_callbacks.py",),
+    **{f"train/programme/{name}.py": (PLAIN, f"tests/train/test_{name}.py") for name in ("phases", "search")},
+    "train/programme/candidates.py": (f"{PROGRAMME}contest.py", f"{PROGRAMME}programme_parts.py"),
+    "train/programme/spread.py": (f"{PROGRAMME}candidates_split.py",),
+    "train/programme/fleet.py": (f"{PROGRAMME}candidates.py",),
+    **{f"train/programme/{name}.py": (f"{PROGRAMME}programme_config.py",) for name in ("config", "open")},
+    "train/programme/ledger.py": (f"{PROGRAMME}programme_ledger.py", f"{PROGRAMME}programme_run.py"),
     **{
-        f"train/programme/{name}.py": (PLAIN, f"tests/train/test_{name}.py")
-        for name in ("phases", "search")
+        f"train/programme/{name}.py": (f"{PROGRAMME}programme_parts.py", f"{PROGRAMME}programme_run.py")
+        for name in LOOP
     },
     "train/programme/intervals.py": (PLAIN, "tests/train/test_programme_intervals.py"),
     **{f"train/programme/{name}.py": (PLAIN, "tests/train/test_programme_page.py") for name in PAGE},

@@ -25,6 +25,7 @@ from tests.mutations_programme_run import PROGRAMME_RUN
 from tests.mutations_referee import REFEREE
 from tests.mutations_relay import RELAY
 from tests.mutations_report import REPORT
+from tests.mutations_spread import SPREAD
 from tests.mutations_windows import WINDOWS
 
 
@@ -64,7 +65,7 @@ def mutated(mutation: Mutation, root: Path = ROOT) -> str:
 
 RULES_AND_DATA, TRAINING = (
     (ACCOUNT, ORDERS, BARS, DATA, WINDOWS),
-    (LEARNER, PHASES, PROGRAMME, PROGRAMME_PAGE, PROGRAMME_RUN, REFEREE),
+    (LEARNER, PHASES, PROGRAMME, PROGRAMME_PAGE, PROGRAMME_RUN, REFEREE, SPREAD),
 )
 BRIDGE = (BOOKS, METRICS, HONESTY, COMMANDS, INFERENCE, REPORT, RELAY)
 MUTATIONS = [each for text in (*RULES_AND_DATA, *TRAINING, *BRIDGE) for each in parse(text)]

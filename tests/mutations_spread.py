@@ -19,11 +19,11 @@ left where it was computed: what comes after is compiled for several devices
 - return _typed_keys(jax.device_put(results, self._home), self._shapes)
 + return _typed_keys(results, self._shapes)
 
-every device does all candidates, and each its own copy
+every device does all candidates: the axis is left out of the share
 - spec = {0: PartitionSpec(AXIS), None: PartitionSpec()}
 + spec = {0: PartitionSpec(), None: PartitionSpec()}
 
-the user's flags are not looked at
+the user's flags are not looked at: one variable alone was thought of
 - if FLAG in os.environ.get("XLA_FLAGS", "") or "JAX_NUM_CPU_DEVICES" in os.environ:
 + if "JAX_NUM_CPU_DEVICES" in os.environ:
 """

@@ -42,7 +42,8 @@ With --env NAME, on an environment of gymnax instead: python -m train.ppo --env 
     ProgrammeConfig: """Train a programme: several candidates at once, iteration after iteration over windows that walk
 forward; writes runs/NAME/ with programme.html, the winners' policies and their stitched out-of-sample backtest.
 
---benchmark runs it with and without each optimisation, and reports what each of them saves and costs.
+--benchmark runs it with and without each optimisation, and reports what each of them saves and costs;
+--benchmark=plain runs it with all and with none of them.
 """,
 }
 Model = type[RunConfig]

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+BENCHMARK = "--benchmark"
+
 
 def main() -> int:
     """Run the command; the entry point of `jaxtrade-programme`."""
@@ -31,17 +33,17 @@ def command(argv: list[str], spread: bool = False) -> int:
     from train.programme.config import ProgrammeConfig
     from train.signals import sigterm_interrupts
 
-    benchmark = "--benchmark" in argv
-    config, resume = parse_arguments([each for each in argv if each != "--benchmark"], ProgrammeConfig)
+    asked = [each for each in argv if each in (BENCHMARK, f"{BENCHMARK}=plain")]
+    config, resume = parse_arguments([each for each in argv if each not in asked], ProgrammeConfig)
     if spread:
         from train.programme.spread import use_cores
 
         use_cores(config.candidates)
     with sigterm_interrupts():
-        if benchmark:
+        if asked:
             from train.programme.benchmark import run_benchmark
 
-            return run_benchmark(config, resume)
+            return run_benchmark(config, resume, each_alone=BENCHMARK in asked)
         return run_one(config, resume, began)
 
 

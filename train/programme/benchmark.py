@@ -30,16 +30,21 @@ PLAIN = "plain"
 OPTIMISED = "optimised"
 
 
-def variants_of(config: ProgrammeConfig) -> dict[str, ProgrammeConfig]:
+def variants_of(config: ProgrammeConfig, each_alone: bool = True) -> dict[str, ProgrammeConfig]:
     """Return the programmes to compare: with all that is switched on, with none of it, and without each alone."""
     used = [name for name in SWITCHES if getattr(config, name)]
     off: dict[str, list[str]] = {OPTIMISED: [], PLAIN: used}
-    off |= {f"no-{name.replace('_', '-')}": [name] for name in used if len(used) > 1}
+    off |= {f"no-{name.replace('_', '-')}": [name] for name in used if each_alone and len(used) > 1}
     return {name: config.model_copy(update=dict.fromkeys(switches, False)) for name, switches in off.items()}
 
 
-def run_benchmark(config: ProgrammeConfig, resume: Path | None) -> int:
+def run_benchmark(config: ProgrammeConfig, resume: Path | None, each_alone: bool = True) -> int:
     """Run every variant that is not finished, and report what each optimisation saves and costs.
+
+    Args:
+        config: The programme.
+        resume: The folder of a benchmark to go on with.
+        each_alone: Also without each optimisation alone, not only with all and with none.
 
     Raises:
         InputError: As the programme; or nothing is switched on.
@@ -55,7 +60,7 @@ def run_benchmark(config: ProgrammeConfig, resume: Path | None) -> int:
         run = create_run(free_folder(config), config, {"fingerprint.json": fingerprint(config, table)})
     else:
         run = require_same(config, table, resume)
-    variants = variants_of(config)
+    variants = variants_of(config, each_alone)
     try:
         with hold(run):
             for number, (name, variant) in enumerate(variants.items(), start=1):

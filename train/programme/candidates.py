@@ -93,9 +93,33 @@ def _seeded(setup: Setup, seed: jax.Array) -> Setup:
 
 def update_all(setup: Setup, learner: TrainState, world: World) -> tuple[TrainState, Figures]:
     """Do one update of every candidate; the figures are of all of them together."""
+    if one_by_one(setup):
+        learner, figures = update_in_turn(setup, learner, world)
+        return learner, together(jnp, figures)
     each = jax.vmap(partial(update, setup._replace(axis=AXIS)), (STATE, MARKET, HYPER), (STATE, 0), axis_name=AXIS)
     learner, figures = each(learner, world.market, world.hyper)
     return learner, together(jnp, figures)
+
+
+def one_by_one(setup: Setup) -> bool:
+    """Return whether to update candidates in turn: on a CPU, one LSTM fills the cache, and several drive it out."""
+    return jax.default_backend() == "cpu" and setup.policy.config.kind in ("lstm", "multiscale_lstm")
+
+
+def update_in_turn(setup: Setup, learner: TrainState, world: World) -> tuple[TrainState, Figures]:
+    """Do one update of every candidate, one after the other; the leaves of the figures are [K]."""
+
+    def one(now: tuple[TrainState, Any, Hyper]) -> tuple[TrainState, Figures]:
+        own, rules, hyper = now
+        own = own._replace(lanes=learner.lanes, update=learner.update)
+        hyper = hyper._replace(updates=world.hyper.updates, epochs=world.hyper.epochs)
+        return update(setup, own, world.market.replace(rules=rules), hyper)
+
+    own = learner._replace(lanes=None, update=None)  # type: ignore[arg-type]
+    apart = own, world.market.rules, world.hyper._replace(updates=None, epochs=None)  # type: ignore[arg-type]
+    moved, figures = jax.lax.map(one, apart)
+    lanes, count = jax.tree.map(lambda leaf: leaf[0], (moved.lanes, moved.update))  # the clock of all
+    return moved._replace(lanes=lanes, update=count), figures
 
 
 def together(xp: Any, figures: Figures, axis: int = 0) -> Figures:

@@ -1,6 +1,7 @@
 """A programme: iteration after iteration, and in the end one backtest of all winners over the bars they never saw."""
 
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -56,6 +57,7 @@ class Programme:
         Raises:
             InputError: Something cannot be written, or a callback failed; a resume goes on from there.
         """
+        clear_drafts(self.run)
         self._ground, results = ground, list[Record]()
         for number in range(self.config.iterations):
             result = read_result(folder_of(self.run, number))
@@ -138,6 +140,16 @@ class Programme:
         summary = self._write(results, honesty=honesty, legs=parts)
         self._keep_clock()
         write_page(self.run, summary, stitched_curve(evaluation, turns))
+
+
+def clear_drafts(run: Path) -> None:
+    """Remove what was being written when a process was killed; nobody else writes here."""
+    names = ".iteration-*", ".programme.html-*", f"{OUT_OF_SAMPLE}/.writing-*", "iteration-*/*.npz.tmp"
+    for left in (path for name in names for path in run.glob(name)):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def callbacks_of(config: ProgrammeConfig, title: str) -> list[Callback]:

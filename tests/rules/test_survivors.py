@@ -65,7 +65,7 @@ DRAWN = EnvConfig.model_validate(
 )
 CORE = TradingCore(DRAWN)
 LANES, ACCOUNTS = 2, 3
-SETUP: Any = SimpleNamespace(core=CORE, accounts=ACCOUNTS, schedule=None)
+SETUP: Any = SimpleNamespace(core=CORE, accounts=ACCOUNTS, schedule=None, axis=None)
 KEY = jax.random.key(0)
 
 

@@ -195,8 +195,8 @@ def test_a_part_that_is_not_resumed_is_noticed(place: Place, part: str, monkeypa
     """Each part of the state that starts afresh after a stop shows in the rows to come."""
     real = run.first_state
 
-    def first_state(job: Any, saves: Any, crew: Any, resume: bool) -> Any:
-        done, state = real(job, saves, crew, resume)
+    def first_state(job: Any, *arguments: Any) -> Any:
+        done, state = real(job, *arguments)
         fresh = job.programs.training.start(jnp.int32(job.config.seed), job.programs.market)
         return done, state._replace(**{part: getattr(fresh, part)})
 

@@ -181,14 +181,14 @@ def test_nothing_is_compiled_to_save_an_abandoned_run(tmp_path: Path) -> None:
     """The copy of the state was compiled at the start: a compilation may take longer than there is time."""
     outcome, compilations = leave_the_sixth(tmp_path)
     wanted = "SIGTERM in an update; everything before, up to update 5, is saved"
-    assert outcome == Outcome(False, wanted, abandoned=True)
+    assert outcome == Outcome(False, wanted, abandoned=True, signal="SIGTERM")
     assert compilations == 0
     assert saved_updates(tmp_path)[-1] == 5
 
 
 def test_after_two_signals_nothing_is_saved(tmp_path: Path) -> None:
     outcome, _ = leave_the_sixth(tmp_path, signals_sent=2)
-    assert outcome == Outcome(False, "interrupted twice; the newest checkpoint stands", abandoned=True)
+    assert outcome == Outcome(False, "interrupted twice; the newest checkpoint stands", True, "SIGTERM")
     assert saved_updates(tmp_path) == [4]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from train.compilation import Compilations
-from train.folder import create_run, fingerprint, free_folder
+from train.folder import create_run, fingerprint
 from train.lock import hold
 from train.programme.benchmark_page import benchmark_text, write_benchmark
 from train.programme.config import SWITCHES, ProgrammeConfig
@@ -21,7 +21,7 @@ from train.programme.fleet import open_ground
 from train.programme.intervals import difference_interval
 from train.programme.iteration import Record, folder_of, read_result, write_json
 from train.programme.loop import Programme, forget_programs, read_clock
-from train.programme.open import require_programme, require_same, resolve
+from train.programme.open import require_programme, resolve, start_folder
 from train.programme.read import read_summary
 from train.programme.summary import SUMMARY, scores_of
 
@@ -55,11 +55,7 @@ def run_benchmark(config: ProgrammeConfig, resume: Path | None, each_alone: bool
         require_programme(resume, benchmark=True)
     ground = open_ground(config)
     config = resolve(config, ground)
-    table = ground.table(0)
-    if resume is None:
-        run = create_run(free_folder(config), config, {"fingerprint.json": fingerprint(config, table)})
-    else:
-        run = require_same(config, table, resume)
+    run = start_folder(config, ground, resume)
     variants = variants_of(config, each_alone)
     try:
         with hold(run):

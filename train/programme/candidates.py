@@ -95,9 +95,9 @@ def update_all(setup: Setup, learner: TrainState, world: World) -> tuple[TrainSt
     """Do one update of every candidate; the figures are of all of them together."""
     if one_by_one(setup):
         learner, figures = update_in_turn(setup, learner, world)
-        return learner, together(jnp, figures)
-    each = jax.vmap(partial(update, setup._replace(axis=AXIS)), (STATE, MARKET, HYPER), (STATE, 0), axis_name=AXIS)
-    learner, figures = each(learner, world.market, world.hyper)
+    else:
+        each = jax.vmap(partial(update, setup._replace(axis=AXIS)), (STATE, MARKET, HYPER), (STATE, 0), axis_name=AXIS)
+        learner, figures = each(learner, world.market, world.hyper)
     return learner, together(jnp, figures)
 
 
